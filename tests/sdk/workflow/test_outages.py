@@ -193,7 +193,9 @@ async def test_the_budget_bounds_a_call_to_an_address_that_is_dead(
     async with connected(settings(server_addr=dead), timedelta(seconds=2)) as journal:
         # The connect timeout is 10 s, and that of a request 30 s.
         async with asyncio.timeout(8):
-            with pytest.raises(CoreUnavailable, match="could not be reached for 0:00:02: no answer"):
+            with pytest.raises(
+                CoreUnavailable, match="could not be reached for 0:00:02: no answer"
+            ):
                 await execute(saving, journal)
 
     assert probe.seen == []

@@ -1,4 +1,4 @@
-"""Signs of life that no write carries, gathered and written together."""
+"""Collects signs of life, and writes them together."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ DELAY = timedelta(milliseconds=500)
 
 class Activity:
     """
-    Moves `last_activity_at` of callers that have shown life, within a second and in one step.
+    Moves `last_activity_at` of callers with a sign of life, within a second and in one step.
 
     Without a sign of life it writes nothing.
     """
@@ -28,19 +28,19 @@ class Activity:
         self._any = asyncio.Event()
 
     def note(self, caller: Caller) -> None:
-        """Take down that the caller's process is alive."""
+        """Note that the caller's process is alive."""
         self._heard.add(caller)
         self._any.set()
 
     async def keep(self) -> None:
-        """Write what is noted, again and again, until cancelled."""
+        """Write noted callers, again and again, until cancelled."""
         while True:
             await self._any.wait()
             await self._clock.pause(DELAY)
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what is noted now; what the database does not take is kept for the next time."""
+        """Write noted callers now; those that the database does not take stay noted."""
         heard, self._heard = self._heard, set()
         self._any.clear()
         if not heard:

@@ -1,26 +1,26 @@
-"""Everything the core refuses or fails with, each class with its code on the wire."""
+"""The errors of the core; each class has its code on the wire."""
 
 from typing import ClassVar
 
 
 class CoreError(Exception):
     """
-    A refused request; nothing of it was stored, unless the subclass says otherwise.
+    A refused request; nothing was stored, unless the subclass says otherwise.
 
-    The message is for a person, and names the fault and its object.
+    The message is for people: it names the field or object, and the problem.
     """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
 
 
 class EmptyRequest(CoreError):
-    """The request asks for nothing this server knows."""
+    """The request has no operation that this server knows."""
 
     code = "EMPTY_REQUEST"
 
 
 class InvalidValue(CoreError):
-    """A field holds something it does not take; the message names the field and what it takes."""
+    """A field has an unusable value; the message names the field and the values it takes."""
 
     code = "VALIDATION_ERROR"
 
@@ -53,7 +53,7 @@ class InstanceSuperseded(CoreError):
 
 
 class TooManyInstances(CoreError):
-    """The server serves as many instances as it was allowed to."""
+    """The server serves as many instances as its settings allow."""
 
     code = "TOO_MANY_INSTANCES"
 
@@ -74,30 +74,30 @@ class ImageNotFound(CoreError):
 
 
 class SignalDeliveryFailed(CoreError):
-    """The signal was not taken; the message says why."""
+    """The signal was not accepted; the message has the reason."""
 
     code = "SIGNAL_DELIVERY_FAILED"
 
 
 class DatabaseError(CoreError):
     """
-    The database is out of reach, or gave no answer: whether the step was stored is unknown.
+    The database failed or did not answer; whether the step was stored is unknown.
     """
 
     code = "DATABASE_ERROR"
 
 
 class ShuttingDown(CoreError):
-    """The server is ending and takes no new work; try another, or again."""
+    """The server is shutting down and accepts no new requests; use another, or try again."""
 
     code = "SHUTTING_DOWN"
 
 
 class Overloaded(CoreError):
-    """The server holds as much as it was allowed to; try again when it has answered some of it."""
+    """The server holds as much as its settings allow; try again after it has sent answers."""
 
     code = "OVERLOADED"
 
 
 class NoAnswer(Exception):
-    """There is no answer: the client sees its connection end, and may ask again."""
+    """No answer is sent: the client's connection ends, and the client may repeat the request."""

@@ -19,7 +19,7 @@ CLAIM = timedelta(seconds=30)
 RENEWAL = timedelta(seconds=10)
 RETRY = timedelta(seconds=1)
 PATIENCE = timedelta(seconds=10)
-"""How long a sleep waits for those of its instance that are being begun."""
+"""How long a sleep waits for earlier sleeps of its instance that are beginning."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,11 +50,11 @@ class HeldSleeps:
         return len(self._deadlines)
 
     def claim(self) -> Claim:
-        """Name the claim a sleep is begun or prolonged with."""
+        """Return the claim with which a sleep begins or is renewed."""
         return Claim(self.token, self._clock.now() + CLAIM)
 
     def earliest(self, instance_id: str) -> datetime | None:
-        """Return the first deadline held for an instance that is still to come; None if none is."""
+        """Return the earliest future deadline that is held for an instance; None without one."""
         now = self._clock.now()
         deadlines = self._deadlines.get(instance_id, ())
         return min((each for each in deadlines if each > now), default=None)
@@ -84,13 +84,13 @@ class HeldSleeps:
                 del self._deadlines[caller.instance_id], self._runs[caller.instance_id]
 
     def drop(self, instance_id: str) -> None:
-        """Have `keep` release the claim, where no caller can wait for that."""
+        """Let `keep` release the claim, for callers that can't wait for it."""
         self._dropped.add(instance_id)
         self._any.set()
 
     async def release(self, instance_id: str) -> None:
         """
-        Give the claim back, unless another sleep of the instance is held here.
+        Release the claim, unless this process holds another sleep of the instance.
 
         If the database fails or the caller is cancelled, `keep` does it later.
         """
@@ -98,7 +98,7 @@ class HeldSleeps:
         await self._release([instance_id])
 
     async def release_dropped(self) -> None:
-        """Give back what is left to be given back, in one statement that waits for no lock."""
+        """Release the claims that are left, in one statement that waits for no lock."""
         await self._release(sorted(self._dropped))
 
     async def keep(self) -> None:

@@ -1,4 +1,4 @@
-"""Which session speaks for which run, and how many instances may be served at once."""
+"""Sessions, the runs that they have registered, and the slots of instances."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ class Session:
         self.is_closed = False
 
     def caller(self, instance_id: str) -> Caller:
-        """Name the caller with the newest run registered here; raises InvalidValue for a bad id."""
+        """Return the caller with the newest run registered here; InvalidValue for a bad id."""
         return Caller(instance_id, self._runs.get(instance_id))
 
     @contextmanager
@@ -39,7 +39,7 @@ class Session:
             self._slots.give_back(instance_id, self)
 
     def bind(self, instance_id: str, run: int) -> None:
-        """Speak for this run of the instance from now on, unless a newer one is bound already."""
+        """Bind this run of the instance to the session, unless a newer run is bound already."""
         self._runs[instance_id] = max(run, self._runs.get(instance_id, 0))
 
     def ended(self, instance_id: str) -> None:
@@ -49,7 +49,7 @@ class Session:
 
     @contextmanager
     def closing(self, call: Callable[[], None]) -> Iterator[None]:
-        """Make this call when the session is closed within the block; at once if it is already."""
+        """Call `call` when the session is closed within the block; at once if it is closed."""
         self._closing.add(call)
         try:
             if self.is_closed:
@@ -59,7 +59,7 @@ class Session:
             self._closing.discard(call)
 
     def close(self) -> None:
-        """Give back every slot that only this session held; a second call does nothing."""
+        """Free every slot that only this session held; a second call does nothing."""
         if not self.is_closed:
             self.is_closed = True
             self._slots.leave(self, self._runs)
@@ -81,7 +81,7 @@ class InstanceSlots:
 
     @property
     def taken(self) -> int:
-        """How many slots are held."""
+        """The number of taken slots."""
         return len(self._holders)
 
     @property
@@ -91,7 +91,7 @@ class InstanceSlots:
 
     @property
     def instance_ids(self) -> frozenset[str]:
-        """Whose slots are held."""
+        """The ids of the instances that have slots."""
         return frozenset(self._holders)
 
     def holds(self, instance_id: str) -> bool:
@@ -124,7 +124,7 @@ class InstanceSlots:
             self._drop(instance_id, session)
 
     def free(self, instance_id: str) -> None:
-        """Forget the instance, whichever session held its slot."""
+        """Free the instance's slot for all sessions."""
         self._holders.pop(instance_id, None)
 
     def _drop(self, instance_id: str, session: Session) -> None:

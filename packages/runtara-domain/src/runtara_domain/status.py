@@ -9,7 +9,7 @@ from typing import Self, TypeAlias
 
 
 class InstanceStatus(StrEnum):
-    """The status as it is stored, and as clients see it."""
+    """The status in the database and on the wire."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -41,25 +41,25 @@ class State(StrEnum):
 
     @property
     def status(self) -> InstanceStatus:
-        """The status that stands for this state in storage and on the wire."""
+        """The status of this state in the database and on the wire."""
         if self in (State.ASLEEP, State.PAUSED):
             return InstanceStatus.SUSPENDED
         return InstanceStatus(self.value)
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing but an operator's reopen leaves this state."""
+        """Whether only an operator's reopen leaves this state."""
         return self in FINAL
 
 
 Condition: TypeAlias = frozenset[State]
-"""The states in which a step applies; in any other it changes nothing and says so."""
+"""The states in which a step applies; in other states it changes nothing, as its outcome shows."""
 
 ANY: Condition = frozenset(State)
 FINAL: Condition = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 OPEN: Condition = ANY - FINAL
 WORKING: Condition = frozenset({State.RUNNING, State.ASLEEP})
-"""What an instance is in while a process of it may be at work."""
+"""The states of an instance whose process may run."""
 
 
 class Move(StrEnum):
@@ -81,7 +81,7 @@ class Move(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Where a move may start, and where it leads."""
+    """The states from which a move may start, and its target."""
 
     sources: Condition
     target: State
@@ -93,7 +93,7 @@ MOVES: Mapping[Move, Rule] = MappingProxyType(
         Move.REGISTER: Rule(OPEN, State.RUNNING),
         # The instance begins a durable sleep.
         Move.SLEEP: Rule(WORKING, State.ASLEEP),
-        # While asleep, its own run saves or finds a checkpoint: another branch is at work.
+        # While asleep, its own run saves or finds a checkpoint: another branch runs.
         Move.STIR: Rule(frozenset({State.ASLEEP}), State.RUNNING),
         # A sleep held by this server is due.
         Move.WAKE: Rule(frozenset({State.ASLEEP}), State.RUNNING),
@@ -143,7 +143,7 @@ def acknowledge(state: State, pending: SignalType) -> State | None:
 
 
 def replaces(sent: SignalType, pending: SignalType | None) -> bool:
-    """Whether a signal takes the place of the one pending: a cancel yields to nothing else."""
+    """Return whether a signal replaces the pending one; only a cancel replaces a cancel."""
     return pending is not SignalType.CANCEL or sent is SignalType.CANCEL
 
 

@@ -8,7 +8,7 @@ _LONGEST_NAP = 1.0  # seconds; a wall clock that is set meanwhile is noticed wit
 
 
 class SystemClock:
-    """Tells the machine's time, in whole milliseconds."""
+    """The machine's clock, in whole milliseconds."""
 
     def now(self) -> datetime:
         now = datetime.now(UTC)
@@ -18,7 +18,7 @@ class SystemClock:
         return timedelta(seconds=time.monotonic())
 
     async def sleep_until(self, moment: datetime) -> None:
-        # There is no event for a wall clock that is set: it can only be polled.
+        # No event reports a change of the wall clock, so it is polled.
         while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, _LONGEST_NAP))
 

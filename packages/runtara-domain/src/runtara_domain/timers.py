@@ -1,4 +1,4 @@
-"""Any number of timers that one task of asyncio fires, each at its moment."""
+"""Any number of timers that one asyncio task fires, each at its moment."""
 
 import asyncio
 import heapq
@@ -12,7 +12,7 @@ _Moment = TypeVar("_Moment", datetime, timedelta)
 
 
 class Timer(Protocol):
-    """What is fired at its moment, unless it was left by then."""
+    """Fired at its moment, unless it was left before."""
 
     @property
     def is_left(self) -> bool: ...

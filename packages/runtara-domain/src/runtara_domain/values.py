@@ -1,4 +1,4 @@
-"""The limits of what may be stored, checked where a value enters."""
+"""The limits of stored values, checked on construction of the records."""
 
 import json
 import re
@@ -147,12 +147,12 @@ def check_part(after_id: int, limit: int, offset: int = 0) -> None:
 
 
 def clamp_timestamp(claimed: datetime, now: datetime) -> datetime:
-    """Take a client's time if it lies between the year 2000 and a day ahead of now, else now."""
+    """Return a client's time if it is between the year 2000 and a day from now, else now."""
     return claimed if _EARLIEST <= claimed <= now + _AHEAD else now
 
 
 def storable_text(payload: bytes, missing: str) -> str:
-    """Turn bytes meant as text into text a database keeps; what cannot be kept is described."""
+    """Return bytes as text that a database can store; other bytes are described in hex."""
     if not payload:
         return missing
     try:

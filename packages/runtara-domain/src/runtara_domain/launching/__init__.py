@@ -1,1 +1,1 @@
-"""What an environment and a worker decide about launches; no process, socket or database here."""
+"""The decisions of environments and workers about launches, without processes or databases."""

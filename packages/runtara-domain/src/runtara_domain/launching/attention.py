@@ -1,8 +1,8 @@
 """
-What is done to a launch's process, and when: one rule a reason, all of them pure.
+The measures against a launch's process, and their times: one pure rule for each reason.
 
-A rule reads the launch's row and gives the measures that stand in it. The measures whose moment has
-come are taken, the gentlest first, none twice, and none after a harsher one.
+A rule reads the launch's row, and yields measures. The measures whose time has come are taken, the
+gentlest first; none is taken twice, and none after a harsher one.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from runtara_domain.model.launches import OpenLaunch
 from runtara_domain.status import State
 
 LEFT = "the environment has ended"
-"""Why a launch is over whose environment has ended in order."""
+"""The reason of a launch that ends because its environment ends in order."""
 
 _SECOND = timedelta(seconds=1)
 
 
 class Act(IntEnum):
-    """What is done, from gentle to harsh."""
+    """The kinds of measures, from gentle to harsh."""
 
     CANCEL = 1
     """The instance gets a cancel."""
@@ -32,7 +32,7 @@ class Act(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """An act at a moment of the database's clock, with the cause and the reason it will have."""
+    """An act at a time by the database's clock, with the cause and reason of the launch's end."""
 
     at: datetime
     act: Act
@@ -43,11 +43,11 @@ class Measure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """
-    How long a launch is waited for.
+    The times for which a launch is waited for.
 
-    start_timeout: from the claim to the registration. grace: from the cancel of a timeout to its
-    end. silence: how long nothing is heard of a RUNNING instance. to_go: how long a process stays
-    whose instance is due. last: from SIGTERM to SIGKILL.
+    start_timeout: from the claim to the registration. grace: from the cancel of a timeout to the
+    kill. silence: the longest time without a sign of life of a RUNNING instance. to_go: the longest
+    time that a process may run on while its instance is due. last: from SIGTERM to SIGKILL.
     """
 
     start_timeout: timedelta = timedelta(seconds=300)
@@ -57,7 +57,7 @@ class Patience:
     last: timedelta = _SECOND
 
     def of(self, image: Image | None) -> "Patience":
-        """Give what an image's metadata changes of it."""
+        """Return these times with the changes of an image's metadata."""
         metadata = {} if image is None else image.metadata
         return Patience(
             start_timeout=_seconds(metadata.get("start_timeout_s"), self.start_timeout),
@@ -70,7 +70,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaving:
-    """The environment ends: since when, and how long its processes have."""
+    """The end of the environment: its beginning, and the grace for processes."""
 
     since: datetime
     grace: timedelta
@@ -80,9 +80,9 @@ def measures(
     launch: OpenLaunch, patience: Patience, *, due_seen_at: datetime, leaving: Leaving | None
 ) -> list[Measure]:
     """
-    Give what is done to an open launch's process unless it ends before, the earliest first.
+    Return the measures against an open launch's process, the earliest first.
 
-    due_seen_at: when it was first seen that the instance is due.
+    due_seen_at: when the environment first saw that the instance is due.
     """
     found = [
         *_stopped(launch, patience),
@@ -96,7 +96,7 @@ def measures(
 
 
 def with_measure(end: LaunchEnd, taken: Measure | None) -> LaunchEnd:
-    """Give the cause of an end after a measure was taken; a limit of memory is its own evidence."""
+    """Return an end with the cause of the taken measure; OUT_OF_MEMORY stays as it is."""
     if taken is None or end.cause in _OWN_EVIDENCE:
         return end
     return LaunchEnd(
@@ -129,7 +129,7 @@ def _timed_out(launch: OpenLaunch, patience: Patience) -> Iterator[Measure]:
     after = (launch.timeout_at - launch.created_at).total_seconds()
     reason = f"timed out after {after:g} s"
     if launch.run is not None:
-        # One that has not registered hears no cancel: its instance would end without the process.
+        # An unregistered process gets no cancel: its instance would end while the process runs on.
         yield Measure(at=launch.timeout_at, act=Act.CANCEL, cause=Cause.TIMED_OUT, reason=reason)
     killed_at = launch.timeout_at + patience.grace
     yield Measure(at=killed_at, act=Act.KILL, cause=Cause.TIMED_OUT, reason=reason)
@@ -159,7 +159,7 @@ def _silent(launch: OpenLaunch, patience: Patience) -> Iterator[Measure]:
 
 
 def _due(launch: OpenLaunch, patience: Patience, seen_at: datetime) -> Iterator[Measure]:
-    # A launch that has not registered is the one that a due instance gets.
+    # An unregistered launch is the new launch of the due instance.
     if launch.due_since is None or launch.run is None or launch.is_sleep_held:
         return
     since = max(launch.due_since, seen_at) + patience.to_go

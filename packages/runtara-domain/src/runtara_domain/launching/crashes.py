@@ -1,4 +1,4 @@
-"""How soon and how often an instance is launched again after a launch without progress."""
+"""The back-off after launches without progress, and the limit of crashes."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,11 +19,11 @@ class CrashPolicy:
     longest: timedelta = timedelta(seconds=60)
 
     def next_delay(self, last: timedelta | None) -> timedelta:
-        """Give the delay that follows `last`; None: the launch before made progress."""
+        """Return the delay that follows `last`; None: the previous launch made progress."""
         return self.first if last is None else min(last * 2, self.longest)
 
     def is_exceeded(self, crashes: int) -> bool:
-        """Return whether an instance with this many crashes in a row is given up."""
+        """Return whether an instance fails after this many crashes in a row."""
         return crashes >= self.maximum
 
 

@@ -1,4 +1,4 @@
-"""Instances whose end is waited for, any number of them looked at by one query."""
+"""Waits for the ends of instances; one query reads the states for any number of waiters."""
 
 import asyncio
 from collections.abc import Collection, Iterator
@@ -16,12 +16,12 @@ _FIRST_LOOK, _LAST_LOOK = 0.02, 0.5
 
 
 class _GivenUp(Exception):
-    """The answer would reach no client."""
+    """No client wants the answer any more."""
 
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    """One that waits. due: its next look, by the loop's time; span: from one look to the next."""
+    """A waiter. due: its next read, by the loop's time. span: the time between its reads."""
 
     end: "asyncio.Future[State | None]"
     span: float
@@ -43,8 +43,9 @@ class Endings:
     """
     Waits for ends of instances.
 
-    A waiter hears of an end at once where `tell` is called, else within half a second: the looks
-    at it are ever rarer, and those that are about due are made together. No waiter, no query.
+    A waiter gets an end at once if `tell` is called, else within half a second. The reads for a
+    waiter become rarer, and reads that are about due are made together. Without waiters there is no
+    query.
     """
 
     def __init__(self, instances: Instances) -> None:
@@ -54,7 +55,7 @@ class Endings:
         self._looking: asyncio.Task[None] | None = None
 
     def tell(self, instance_ids: Collection[str]) -> None:
-        """Have those waited for among instances that may have ended be looked at now."""
+        """Read the states of these instances now, if anyone waits for them: they may have ended."""
         for instance_id in instance_ids:
             for waiter in self._waiters.get(instance_id, ()):
                 waiter.due = 0.0
@@ -64,11 +65,12 @@ class Endings:
         self, instance_id: str, wait: timedelta, on_abandoned: OnAbandoned = never_abandoned
     ) -> State | None:
         """
-        Return when an instance is final, the time is up, or the answer is given up; tells its
-        state, None if it is unknown. Raises InvalidValue where no instance can have the id, and
-        DatabaseError.
+        Wait until an instance is final, the time is up, or the client no longer wants the answer.
+
+        Returns its state; None if it is unknown. Raises InvalidValue if no instance can have the
+        id, and DatabaseError.
         """
-        # One that the database refuses would fail the query that all waiters share.
+        # An id that the database refuses would fail the query of all waiters.
         values.check_id("instance_id", instance_id)
         if wait > timedelta(0):
             with self._waiter(instance_id) as waiter, on_abandoned(waiter.give_up):
@@ -76,7 +78,7 @@ class Endings:
                     async with asyncio.timeout(wait.total_seconds()):
                         return await waiter.end
                 except (TimeoutError, _GivenUp):
-                    pass  # Its state may have changed since it was last looked at.
+                    pass  # The state is read once more below.
         found = await self._instances.run_state(instance_id)
         return None if found is None else found.state
 
@@ -86,7 +88,7 @@ class Endings:
         self._waiters.setdefault(instance_id, set()).add(waiter)
         self._changed.set()
         if self._looking is None or self._looking.done():
-            # It looks for others, too, and outlives this waiter: it takes no context from it.
+            # The task reads for all waiters, so it must not take this waiter's context.
             self._looking = asyncio.create_task(
                 self._look_while_anything_waits(), context=Context()
             )
@@ -94,7 +96,7 @@ class Endings:
             yield waiter
         finally:
             if waiter.end.done() and not waiter.end.cancelled():
-                waiter.end.exception()  # Taken note of, should the time have been up before.
+                waiter.end.exception()  # Marks the exception as retrieved if the time was up first.
             waiters = self._waiters[instance_id]
             waiters.discard(waiter)
             if not waiters:
@@ -119,14 +121,14 @@ class Endings:
             pass
 
     async def _look(self, now: float) -> None:
-        # An answer is for those that waited before it was asked for: it may be too old for others.
+        # A result counts only for waiters from before the query: for others it may be too old.
         asked: dict[str, tuple[_Waiter, ...]] = {}
         for instance_id, waiters in self._waiters.items():
             due = [one for one in waiters if one.due <= now + one.span / 2]
             if due:
                 asked[instance_id] = tuple(waiters)
             for one in due:
-                # Before the read: a change that comes during it leads to another read.
+                # Set before the read, so that a change during the read leads to another one.
                 one.span = min(one.span * 1.5, _LAST_LOOK)
                 one.due = now + one.span
         try:

@@ -1,4 +1,4 @@
-"""The engine of launches: claims what is launchable, launches it, and sees it to its end."""
+"""The engine of launches: claims launchable instances, launches and closes them."""
 
 import asyncio
 import logging
@@ -36,12 +36,12 @@ _AFTER_FAILURE = timedelta(seconds=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LauncherSettings:
     """
-    What an environment is, and its bounds.
+    An environment and its bounds.
 
-    environment: its lease's row; its capacity is how many launches run at once, those in a held
-    sleep not counted. tenant_limit: bounds tenants without a limit of their own, None: any number.
-    shutdown_grace: how long processes have when the environment ends. leaves_processes: at its end
-    they are left for the next environment of this id.
+    environment: its row; its capacity is the most launches at once, without those in a held sleep.
+    tenant_limit: bounds tenants that have no stored limit; None is no bound. shutdown_grace: the
+    time for processes to end when the environment ends. leaves_processes: at the environment's end
+    processes run on, for the next environment of this id.
     """
 
     environment: NewEnvironment
@@ -56,11 +56,11 @@ class LauncherSettings:
 @dataclass(slots=True)
 class _Known:
     """
-    What is known of launchable instances.
+    The launcher's knowledge of launchable instances.
 
-    is_wanted: some may have become launchable since the last claim. next_at, again_at: the moments
-    at which one becomes so by itself, from the last claim or renewal. is_waiting: more than were
-    claimed may be launchable already.
+    is_wanted: some may have become launchable since the last claim. next_at, again_at: when another
+    one becomes launchable, from the last claim or renewal. is_waiting: more than the claimed ones
+    may be launchable already.
     """
 
     is_wanted: bool = True
@@ -76,13 +76,13 @@ class _Known:
 
 class Launcher:
     """
-    Launches instances between `async with` and its end.
+    Launches instances within its `async with` block.
 
-    Opening takes the lease and goes on with launches that an environment of this id has left. An
-    end asks processes to leave and waits for their verdicts, unless they are to be left. At rest
-    it asks the database for nothing but the renewal of the lease. A failure of its own ends the
-    block that it is used in. launchable: tells that something may have become launchable, or will
-    at another moment than was known. With a calendar it carries out the ticks of schedules, too.
+    On entry it takes the lease, and continues the open launches of a former environment of this id.
+    On exit it asks processes to end and waits for their verdicts, unless the processes are to run
+    on. While idle it sends the database only renewals of the lease. If the launcher fails, its
+    block is cancelled. launchable: calls when instances may have become launchable, or will at
+    another time than known. With a calendar it executes the ticks of schedules, too.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Launcher:
         self._is_ending = False
         self.launchable = Listeners()
 
-    # What others ask and tell
+    # Calls from operations
 
     def now(self) -> datetime:
         """Return the database's time: the `at` of all steps of this environment."""
@@ -138,39 +138,39 @@ class Launcher:
 
     @property
     def active(self) -> int:
-        """How many launches are open here."""
+        """The number of open launches of this environment."""
         return len(self._supervisor.watched)
 
     def offer(self) -> Offer | None:
-        """Give what `Launches.start` may claim for; None if nothing more is taken now."""
-        # What waits already comes first, by the next claim.
+        """Return the offer for a start; None if the environment claims nothing now."""
+        # Waiting instances come first, with the next claim.
         if self._known.is_waiting or self._known.is_draining or not self._free():
             return None
         return self._offer
 
     def take(self, claims: Claims | None, has_held: Callable[[], bool] | None = None) -> None:
         """
-        Launch what was claimed with an offer of this launcher.
+        Launch the instances that were claimed with an offer of this launcher.
 
-        has_held: tells whether the lease has held since the claim was asked for; without it: from
-        now on.
+        has_held: returns whether the lease was valid without a gap since the claim was sent; None:
+        it is checked from now on.
         """
         for assignment in () if claims is None else claims.assignments:
             self._supervisor.begin(assignment, has_held or self._lease.unbroken())
 
     def recheck(self) -> None:
-        """Look at what is launchable, and at the launches: something may have changed."""
+        """Claim again and read the launches again, because something may have changed."""
         self._want()
         self._supervisor.wake_up.set()
         self.launchable.tell()
 
     def recheck_schedules(self) -> None:
-        """Look at what schedules have due: one has changed."""
+        """Read due schedules again, because one has changed."""
         if self._scheduler is not None:
             self._scheduler.recheck()
 
     def stopping(self, stopped: Stopped) -> None:
-        """Carry out a stop that was just put in, wherever the instance's launch is."""
+        """Execute a stop that was just stored, whichever environment has the launch."""
         if stopped.stop_at is not None:
             self._take_over.end_at(stopped.stop_at)
         self.recheck()
@@ -209,12 +209,12 @@ class Launcher:
                 task.cancel()
             await self._stack.__aexit__(kind, error, traceback)
         if is_whole:
-            # Drained, it has nothing more claimed, and a claim that was cut off is over.
+            # After the drain nothing more is claimed, also by a claim whose answer was lost.
             await self._lease.drain()
             await self._supervisor.give_back()
             await self._lease.close()
 
-    # Its loops
+    # Loops
 
     async def _for_ever(
         self, wake_up: TimedEvent, act: Callable[[], Awaitable[timedelta | None]]
@@ -230,7 +230,7 @@ class Launcher:
             await wake_up.wait(span)
 
     async def _claim(self) -> timedelta | None:
-        """Claim all that there is room for; gives when to claim again."""
+        """Claim as many as there is room for; return when to claim again."""
         while (free := self._free()) > 0:
             if not (self._known.is_wanted or self._known.is_due(self._lease.now())):
                 return self._until_next()
@@ -241,7 +241,7 @@ class Launcher:
         known = self._known
         known.is_wanted = False
         known.next_at = known.again_at = None
-        # What is claimed is another's to launch if the lease runs out before the answer is here.
+        # If the lease expires before the answer comes, others may launch the claimed instances.
         has_held = self._lease.unbroken()
         claims = await self._persistence.launches.claim(
             self._offer, limit=limit, at=self._lease.now()
@@ -251,7 +251,7 @@ class Launcher:
         if claims.has_lease:
             self._note_drain(claims.is_draining)
         known.is_waiting = len(claims.assignments) == limit
-        # What has changed meanwhile may have come too late for this claim.
+        # Changes during the claim may have come too late for it.
         known.is_wanted |= known.is_waiting
         if not claims.has_lease:
             self._lease.ask()
@@ -273,7 +273,7 @@ class Launcher:
         spans = [max(moment - now, timedelta(0)) for moment in moments if moment is not None]
         return min(spans, default=None)
 
-    # What comes from the database
+    # Calls from the lease and the watch
 
     def _renewed(self, renewal: Renewal) -> None:
         was_draining = self._known.is_draining
@@ -281,7 +281,7 @@ class Launcher:
         self._known.next_at = None if renewal.is_draining else renewal.next_launchable_at
         if self._scheduler is not None:
             self._scheduler.heard(renewal.next_tick_at)
-        # While it is drained it claims only what it is told of, to hear that it isn't any more.
+        # While draining it claims only after a change, by which it also learns of the drain's end.
         if (renewal.is_anything_launchable or was_draining) and not renewal.is_draining:
             self._want()
         self._wake_up.set()

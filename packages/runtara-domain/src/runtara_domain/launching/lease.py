@@ -17,10 +17,10 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTimes:
     """
-    ttl: how long a lease is good for. every: between renewals; again: after one that failed, and
-    between renewals that are asked for. steady: how long renewals must have gone well before
-    another's lease is taken for over. lost_silence: how long instances of a lost environment must
-    have been silent.
+    ttl: how long a lease is valid. every: the time between renewals. again: the time after a failed
+    renewal, and between requested renewals. steady: how long renewals must have succeeded before
+    another environment's lease counts as expired. lost_silence: after how much silence instances of
+    a lost environment are launchable.
     """
 
     ttl: timedelta = timedelta(seconds=30)
@@ -32,8 +32,8 @@ class LeaseTimes:
 
     @classmethod
     def lasting(cls, ttl: timedelta) -> "LeaseTimes":
-        """Give the times of leases that are good for `ttl`: in proportion, but for renewals."""
-        # Nothing else tells of what is due in more than fifteen seconds.
+        """Return the times for leases of `ttl`, in proportion, with an upper bound for `every`."""
+        # Only renewals report instances that become due in more than fifteen seconds.
         every = min(ttl / 3, cls().every)
         return cls(ttl=ttl, every=every, steady=ttl, lost_silence=ttl * 1.5)
 
@@ -42,9 +42,9 @@ class LeaseKeeper:
     """
     Holds a lease and renews it.
 
-    `renewed` is called with each renewal. silence: how long a RUNNING instance with an image, which
-    no environment watches, must be silent to be launchable. The lease counts from before its
-    request, on the monotonic clock: so it is never believed good for longer than the database does.
+    `renewed` is called with each renewal. silence: as in `Offer`. The lease is counted from before
+    its request, on the monotonic clock, so the keeper never counts it as valid for longer than the
+    database does.
     """
 
     def __init__(
@@ -67,23 +67,23 @@ class LeaseKeeper:
         self._lapses = 0
 
     def now(self) -> datetime:
-        """Return the time of the database, as far as it is known."""
+        """Return the database's time, as estimated from the last renewal."""
         if self._database_now is None:
             return self._clock.now()
         gone = self._clock.uptime() - self._answered_at
         return self._database_now + gone // _MILLISECOND * _MILLISECOND
 
     def is_good(self) -> bool:
-        """Return whether the lease holds at this moment."""
+        """Return whether the lease is valid at this moment."""
         return self._clock.uptime() < self._good_until
 
     def unbroken(self) -> Callable[[], bool]:
-        """Give what tells whether the lease holds, and has held without a gap from now on."""
+        """Return a function that returns whether the lease was valid without a gap since now."""
         lapses = self._lapses
         return lambda: self.is_good() and self._lapses == lapses
 
     def may_take_over(self) -> bool:
-        """Return whether renewals have gone well for so long that a silent environment is lost."""
+        """Return whether renewals have succeeded for long enough to judge other leases."""
         since = self._steady_since
         return since is not None and self._clock.uptime() - since >= self._times.steady
 
@@ -93,11 +93,11 @@ class LeaseKeeper:
         self._hold(await self._environments.open(self._new, ttl=self._times.ttl), asked_at)
 
     def ask(self) -> None:
-        """Renew soon: a renewal also brings the next moments at which there is something to do."""
+        """Renew soon: a renewal also returns the next times at which there is something to do."""
         self._wake_up.set()
 
     async def keep(self) -> None:
-        """Renew for ever."""
+        """Renew until cancelled."""
         while True:
             self._wake_up.clear()
             if await self._has_renewed():
@@ -107,11 +107,11 @@ class LeaseKeeper:
                 await self._clock.pause(self._times.after_failure)
 
     async def drain(self) -> None:
-        """Have nothing more claimed under it; raises DatabaseError."""
+        """Stop claims under the lease; raises DatabaseError."""
         await self._environments.drain(self._new.environment_id, draining=True)
 
     async def close(self) -> None:
-        """Give the lease up; raises DatabaseError."""
+        """End the lease; raises DatabaseError."""
         self._good_until = timedelta(0)
         await self._environments.close(self._new.environment_id)
 
@@ -122,11 +122,11 @@ class LeaseKeeper:
             self._steady_since = None
             logger.warning("the lease can't be renewed: %s", error)
             return False
-        # One whose answer took longer than the lease is good for leaves none.
+        # If the answer took longer than the lease is valid, there is no lease.
         return self.is_good()
 
     def _until_next(self) -> timedelta:
-        """Return how long to wait: until the next renewal, or until another's lease may be over."""
+        """Return the time to the next renewal, or until another lease may expire."""
         every = self._times.every - self._times.again
         spans = [every]
         if self._next_lease_over_at is not None:
@@ -157,7 +157,7 @@ class LeaseKeeper:
         self._answered_at = self._clock.uptime()
         has_lapsed = self._answered_at >= self._good_until
         self._lapses += has_lapsed
-        # Both tell of an outage, even where no renewal failed.
+        # Both show an outage, even if no renewal failed.
         was_late = self._answered_at - asked_at >= self._times.every
         if self._steady_since is None or has_lapsed or was_late:
             self._steady_since = self._answered_at

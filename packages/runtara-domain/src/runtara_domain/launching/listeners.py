@@ -1,4 +1,4 @@
-"""Calls that are made when something happens, for as long as a block runs."""
+"""Callbacks of an event, for as long as a block runs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ class Listeners:
 
     @contextmanager
     def calling(self, call: Callable[[], None]) -> Iterator[None]:
-        """Make this call at each event within the block."""
+        """Call this function at each event within the block."""
         self._calls.append(call)
         try:
             yield
@@ -20,6 +20,6 @@ class Listeners:
             self._calls.remove(call)
 
     def tell(self) -> None:
-        """Make all calls: the event has happened."""
+        """Call all functions, because the event has happened."""
         for call in list(self._calls):
             call()

@@ -1,4 +1,4 @@
-"""What operators and clients do with instances, wherever they ask from."""
+"""The operations of operators and clients on instances."""
 
 from __future__ import annotations
 
@@ -40,32 +40,32 @@ _AFTER_GRACE = timedelta(seconds=5)
 
 
 class LaunchingHere(Protocol):
-    """The engine of launches beside the operations, as `Launcher` is one."""
+    """The engine of launches in the same process, such as `Launcher`."""
 
     def now(self) -> datetime:
         """Return the database's time."""
         ...
 
     def offer(self) -> Offer | None:
-        """Give what a start may claim for; None if nothing more is taken now."""
+        """Return the offer for a start; None if the engine claims nothing now."""
         ...
 
     def take(self, claims: Claims | None) -> None:
-        """Launch what was claimed with an offer of this engine."""
+        """Launch the instances that were claimed with an offer of this engine."""
         ...
 
     def recheck(self) -> None:
-        """Look at what is launchable: something may have changed."""
+        """Claim again, because something may have changed."""
         ...
 
     def stopping(self, stopped: Stopped) -> None:
-        """Carry out a stop that was just put in."""
+        """Execute a stop that was just stored."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchingElsewhere:
-    """No engine is here: others launch, and hear of changes by the database's watch."""
+    """For processes without an engine: others launch, and see changes by the database's watch."""
 
     clock: Clock
 
@@ -76,21 +76,21 @@ class LaunchingElsewhere:
         return None
 
     def take(self, claims: Claims | None) -> None:
-        """Nothing is claimed without an offer."""
+        """Do nothing: without an offer there are no claims."""
 
     def recheck(self) -> None:
-        """No launcher runs here."""
+        """Do nothing: this process launches nothing."""
 
     def stopping(self, stopped: Stopped) -> None:
-        """Another process carries it out."""
+        """Do nothing: another process executes the stop."""
 
 
 class InstanceOperations:
     """
-    The operations on instances, each raising a CoreError where it is refused.
+    The operations on instances; a refused operation raises a CoreError.
 
-    launching: gives the engine of launches beside them, as it is when an operation is asked for.
-    endings: where callers wait for ends.
+    launching: called in each operation; returns this process's engine of launches. endings: waits
+    for ends of instances.
     """
 
     def __init__(
@@ -100,15 +100,15 @@ class InstanceOperations:
         self.endings = Endings(persistence.instances)
 
     def now(self) -> datetime:
-        """Return the database's time, as far as it is known here."""
+        """Return the database's time, as estimated in this process."""
         return self.launching().now()
 
     async def start(self, start: InstanceStart) -> Started:
         """
-        Keep an instance to be launched, and launch it at once where there is room.
+        Store an instance to be launched, and launch it at once if there is room.
 
-        The same start again changes nothing. Raises ImageNotFound, or InstanceAlreadyExists where
-        the id belongs to another start.
+        A repeated start changes nothing. Raises ImageNotFound, or InstanceAlreadyExists if the id
+        belongs to another start.
         """
         here = self.launching()
         started = await self.persistence.launches.start(start, at=here.now(), offer=here.offer())
@@ -126,9 +126,9 @@ class InstanceOperations:
         self, instance_id: str, *, tenant_limit: int | None = None
     ) -> InstanceView | None:
         """
-        Read all that is known of an instance; None if it is unknown.
+        Read an instance with all its details; None if it is unknown.
 
-        tenant_limit: bounds tenants that have no limit of their own; None: nothing does.
+        tenant_limit: bounds tenants that have no stored limit; None is no bound.
         """
         values.check_id("instance_id", instance_id)
         return await self.persistence.launches.view(
@@ -136,7 +136,7 @@ class InstanceOperations:
         )
 
     async def stop(self, stop: Stop, on_abandoned: OnAbandoned = never_abandoned) -> None:
-        """Cancel, let the process clean up, end it; returns when the instance is final."""
+        """Cancel an instance, and end its process after the grace; return when it is final."""
         here = self.launching()
         stopped = await self.persistence.launches.stop(stop, at=here.now())
         _require_open(stop.instance_id, stopped.before)
@@ -159,7 +159,7 @@ class InstanceOperations:
         here.recheck()
 
     async def send_signal(self, instance_id: str, signal: Signal) -> None:
-        """Put in a cancel or a pause; a resume makes the instance launchable."""
+        """Store a cancel or a pause; a resume makes the instance launchable."""
         from runtara_domain.use_cases.signals import SendSignal
 
         here = self.launching()
@@ -172,7 +172,7 @@ class InstanceOperations:
         from runtara_domain.use_cases.signals import SendCustomSignal
 
         here = self.launching()
-        # By the clock of the claim that follows: by another it might not be due yet.
+        # With the clock of the claim that follows: by another clock it might not be due yet.
         send = SendCustomSignal(self.persistence.signals, here)
         sent = await send(instance_id=instance_id, signal=signal)
         here.recheck()
@@ -193,7 +193,7 @@ class InstanceOperations:
         here.recheck()
 
     async def fork(self, fork: Fork) -> Forked:
-        """Make an instance with a copy of another one's history."""
+        """Create an instance with a copy of another one's history."""
         here = self.launching()
         forked = await self.persistence.launches.fork(fork, at=here.now())
         if not forked.is_found:
@@ -217,10 +217,9 @@ class InstanceOperations:
 
     async def delete(self, deletion: Deletion) -> Deleted:
         """
-        Delete an instance that has ended, with its children and all that belongs to them.
+        Delete a finished instance with its descendants and all their data.
 
-        No error is raised if one of them has not ended when it was expected to have: nothing is
-        done then.
+        If one of them ended at another time than expected, nothing is done, and no error is raised.
         """
         instance_id = deletion.instance_id
         values.check_id("instance_id", instance_id)
@@ -269,10 +268,11 @@ class InstanceOperations:
         self, copy: InstanceCopy, source: str, image_id: str | None
     ) -> tuple[CopiedInstance, PutCopy]:
         """
-        Keep an instance that was taken along; one that is open is paused.
+        Store an exported instance; an open one is paused.
 
-        It runs the image that is named, else the one it had, else the newest of that name, else
-        whatever serves its workflow. The same source again changes nothing. Tells what was kept.
+        It runs the named image, else its former image, else the newest image of that name, else any
+        image or worker that serves its workflow. A repeated import changes nothing. Returns the
+        stored copy.
         """
         chosen = image_id or await self._image_for(copy.instance)
         workflow = copy.instance.workflow or (None if chosen else copy.instance.image_name)
@@ -299,7 +299,7 @@ class InstanceOperations:
         return named.image_id if named else None
 
     async def move(self, instance_id: str, image_id: str) -> None:
-        """Give an open instance another image."""
+        """Let an open instance run another image."""
         values.check_id("instance_id", instance_id)
         here = self.launching()
         moved = await self.persistence.launches.move(instance_id, image_id, at=here.now())

@@ -1,4 +1,4 @@
-"""Which of the launchable instances an environment gets: holds, limits, and the order."""
+"""The choice of launchable instances for an environment: holds, limits, and the order."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -19,7 +19,7 @@ LimitKey: TypeAlias = tuple[Scope, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What launchable instances have in common that are launched, held and bounded alike."""
+    """A class of launchable instances to which the same images, holds and limits apply."""
 
     tenant_id: str
     image_id: str | None
@@ -31,10 +31,10 @@ class Lane:
 @dataclass(frozen=True, slots=True)
 class LimitUsage:
     """
-    How many open launches count under the same limits.
+    The number of open launches that count for the same limits.
 
-    is_here: they belong to the environment that claims. begun: how many began within the period of
-    their queue's rate, open or not. begun_at: when the first of these began.
+    is_here: they belong to the claiming environment. begun: how many launches, open or not, began
+    within the period of their queue's rate. begun_at: when the first of these began.
     """
 
     tenant_id: str
@@ -49,10 +49,10 @@ class LimitUsage:
 @dataclass(frozen=True, slots=True)
 class Target:
     """
-    What a lane is launched with.
+    The image, or the worker, that runs the instances of a lane.
 
-    image: None for a worker. is_by_name: the image was found by the workflow's name, so that only
-    instances which no launch had yet get it, and only after the grace that workers have.
+    image: None for a worker. is_by_name: the image was found by the workflow's name; only instances
+    without an earlier launch get it, and only after the grace for workers.
     """
 
     image: Image | None
@@ -61,7 +61,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A launchable instance. since: when it became so."""
+    """A launchable instance. since: when it became launchable."""
 
     instance_id: str
     lane: Lane
@@ -75,7 +75,7 @@ class Candidate:
 
 
 def queued(instance: Instance, queue: str | None, priority: int, wait: Awaited) -> Candidate:
-    """Give an instance that waits in its queue with its place in the line."""
+    """Return the candidate of an instance that waits in its queue."""
     lane = Lane(instance.tenant_id, None, instance.workflow, queue, priority)
     assert wait.since is not None, "a place in a line is waited for since a moment"
     return Candidate(instance.instance_id, lane, wait.since)
@@ -84,9 +84,10 @@ def queued(instance: Instance, queue: str | None, priority: int, wait: Awaited) 
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """
-    What was chosen of them, and when more may be.
+    The chosen candidates.
 
-    again_at: when an instance's wait for a worker is over, or a rate allows another start.
+    again_at: when more may be chosen: an instance's wait for a worker is over, or a rate allows
+    another start.
     """
 
     chosen: list[tuple[Candidate, Target]]
@@ -95,7 +96,7 @@ class Candidates:
 
 class Room:
     """
-    The free slots under all limits, and the holds; a launch that is taken fills its slots.
+    The free slots under all limits, and the holds; `take` fills the slots of a launch.
 
     again_at: when a rate allows another start of a lane for which `free` gave 0.
     """
@@ -139,7 +140,7 @@ class Room:
         return max(0, min(bounds)) if bounds else None
 
     def full(self, tenant_id: str, image_name: str | None, queue: str | None) -> Limit | None:
-        """Return a limit under which no slot is free; None: there is none."""
+        """Return a limit without a free slot; None if there is none."""
         for key in keys(tenant_id, image_name, queue):
             if any(bound <= 0 for bound in self._bounds(key)):
                 scope, tenant_id, name = key
@@ -150,7 +151,7 @@ class Room:
         self, instance: Instance, queue: str | None, launch_after: datetime | None, at: datetime
     ) -> Awaited | None:
         """
-        Return what an instance without a launch waits for in its queue; None: it doesn't wait.
+        Return the wait in its queue of an instance without a launch; None: it doesn't wait.
 
         Bounds of single environments are not considered: another environment may have a slot.
         """
@@ -171,7 +172,7 @@ class Room:
         return Awaited("queue", limit.name, since, frees_at, reason)
 
     def take(self, lane: Lane, target: Target, at: datetime) -> None:
-        """Count a launch that begins here, and when."""
+        """Count a launch that begins in the claiming environment at this time."""
         image_name = None if target.image is None else target.image.name
         for key in keys(lane.tenant_id, image_name, lane.queue):
             for counter in (self._open, self._here, self._begun):
@@ -204,7 +205,7 @@ class Room:
 
 
 def elsewhere(offer: Offer, lanes: Iterable[Lane]) -> set[tuple[str, str]]:
-    """Tell the workflows by name that something else than this offer's worker may run."""
+    """Return the tenants and names of workflows that others than this offer's worker may run."""
     return {
         (lane.tenant_id, lane.workflow)
         for lane in lanes
@@ -217,11 +218,11 @@ def elsewhere(offer: Offer, lanes: Iterable[Lane]) -> set[tuple[str, str]]:
 @dataclass(frozen=True, slots=True)
 class Targets:
     """
-    What an offer launches lanes with.
+    Finds the image, or the worker, with which an offer launches a lane.
 
-    images: by id; those that are deleted or have a problem run nowhere. served: the newest image
-    that serves a workflow, by tenant and workflow. worked: the workflows that living workers serve,
-    by tenant and workflow.
+    images: by id; deleted ones and those with a problem run nowhere. served: the newest image that
+    serves a workflow, by tenant and workflow. worked: tenants and workflows that live workers
+    serve.
     """
 
     offer: Offer
@@ -230,7 +231,7 @@ class Targets:
     worked: Collection[tuple[str, str]] = frozenset()
 
     def of(self, lane: Lane) -> Target | None:
-        """Return what a lane is launched with; None if not here, or not yet."""
+        """Return the target of a lane; None if the offer can't run it, or not yet."""
         if lane.image_id is not None:
             image = self.images.get(lane.image_id)
             return Target(image) if image is not None and self._runs(image) else None
@@ -249,7 +250,7 @@ class Targets:
 
 
 def _due_since(instance: Instance, launch_after: datetime | None) -> datetime | None:
-    """Return since when an instance without a launch is due by itself; None: it isn't."""
+    """Return since when an instance without a launch is due; None if it isn't."""
     match instance.state:
         case State.PENDING | State.RUNNING:
             since = instance.created_at
@@ -261,7 +262,7 @@ def _due_since(instance: Instance, launch_after: datetime | None) -> datetime | 
 
 
 def keys(tenant_id: str, image_name: str | None, queue: str | None) -> list[LimitKey]:
-    """Return the limits that a launch may count under."""
+    """Return the keys of the limits that may apply to a launch."""
     found: list[LimitKey] = [(Scope.TENANT, tenant_id, "")]
     if image_name is not None:
         found.append((Scope.IMAGE, tenant_id, image_name))
@@ -274,9 +275,9 @@ def choose(
     candidates: Iterable[Candidate], targets: Targets, room: Room, *, limit: int, at: datetime
 ) -> Candidates:
     """
-    Choose those that come first, while there is room for them.
+    Choose the first candidates for which there is room.
 
-    One that waits for a worker is passed over until its grace is over.
+    A candidate that waits for a worker is skipped until its grace is over.
     """
     chosen: list[tuple[Candidate, Target]] = []
     again_at: datetime | None = None
@@ -296,7 +297,7 @@ def choose(
         room.take(candidate.lane, target, at)
         chosen.append((candidate, target))
     for candidate, target in chosen:
-        # No more of a lane is read than there is room for: what is left of it may wait for a rate.
+        # Only as many of a lane are read as there is room for: the others may wait for a rate.
         room.free(candidate.lane, target)
     moments = [each for each in (again_at, room.again_at) if each is not None]
     return Candidates(chosen, min(moments, default=None))

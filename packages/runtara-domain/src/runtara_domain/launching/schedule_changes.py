@@ -1,4 +1,4 @@
-"""What the steps on schedules do to a row; pure, because adapters call it inside the step."""
+"""The changes of a schedule's row by each step; pure, because adapters call them in the step."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ from runtara_domain.model.schedules import (
 )
 
 KEPT_VERSIONS = 100
-"""How many versions of the code are remembered to have declared a schedule."""
+"""The most versions of the code that are stored as having declared a schedule."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a tick does, by what the step finds."""
+    """The effect of a tick, as decided in its step."""
 
     outcome: FireOutcome
     cancels: bool = False
@@ -43,14 +43,14 @@ _WHILE_OPEN: Mapping[Overlap, Plan] = MappingProxyType(
 
 
 def is_as_read(firing: Firing, found: StoredSchedule | None) -> bool:
-    """Return whether a tick is still to be carried out, by the row as it is locked."""
+    """Return whether a tick is still to be executed, by the locked row."""
     if found is None or found.paused_by is not None or found.revision != firing.read.revision:
         return False
     return firing.tick == (found.buffered_tick_at if firing.is_buffered else found.next_tick_at)
 
 
 def plan(firing: Firing, found: StoredSchedule, *, is_earlier_open: bool) -> Plan:
-    """Decide what a tick does."""
+    """Decide the effect of a tick."""
     if firing.problem is not None:
         return Plan(FireOutcome.REFUSED, problem=firing.problem)
     if firing.is_buffered:
@@ -68,13 +68,13 @@ def started(plan: Plan, found: Started) -> Plan:
 
 
 def cancel_reason(firing: Firing) -> str:
-    """Say why the instance of the earlier tick is cancelled."""
+    """Return the reason for cancelling the instance of the earlier tick."""
     schedule = firing.read.schedule
     return f"the next tick of schedule {schedule.name!r} has come: {shown(firing.tick)}"
 
 
 def outcome_of(firing: Firing, found: StoredSchedule, plan: Plan) -> Fired:
-    """Return what a tick did."""
+    """Return the outcome of a tick."""
     is_started = plan.outcome is FireOutcome.STARTED
     return Fired(
         outcome=plan.outcome,
@@ -84,7 +84,7 @@ def outcome_of(firing: Firing, found: StoredSchedule, plan: Plan) -> Fired:
 
 
 def fired(firing: Firing, found: StoredSchedule, plan: Plan) -> StoredSchedule:
-    """Give the row after a tick."""
+    """Return the row after a tick."""
     after = replace(found, problem=plan.problem)
     if plan.outcome is FireOutcome.STARTED:
         started_id = found.schedule.instance_id(firing.tick)
@@ -103,12 +103,13 @@ def put(
     at: datetime,
 ) -> StoredSchedule:
     """
-    Give the row of a schedule that an operator puts.
+    Return the row of a schedule that an operator stores.
 
-    A pause stands. The next tick stays where the timing does, so that none is lost.
+    A paused schedule stays paused. If the timing stays, so does the next tick, so that none is
+    lost.
     """
     if known is None:
-        # Above that of any schedule that had the name before.
+        # Larger than the revision of any earlier schedule of this name.
         revision = (at - _EPOCH) // timedelta(milliseconds=1)
         return StoredSchedule(
             schedule=schedule, revision=revision, created_at=at, next_tick_at=next_tick_at
@@ -119,7 +120,7 @@ def put(
 def declare(
     known: StoredSchedule | None, declaration: Declaration, at: datetime
 ) -> tuple[Declared, StoredSchedule | None]:
-    """Return what a declaration does, and give the row if that changes."""
+    """Return the outcome of a declaration, and the new row if it changes."""
     version, schedule = declaration.code_version, declaration.schedule
     if known is None:
         if schedule is None:
@@ -146,7 +147,7 @@ def declare(
 
 
 def pause(known: StoredSchedule, by: PausedBy, reason: str) -> StoredSchedule:
-    """Give the row of a schedule that is paused: a tick that waits is dropped."""
+    """Return the row of a paused schedule; a buffered tick is dropped."""
     return replace(
         known,
         paused_by=by,
@@ -158,7 +159,7 @@ def pause(known: StoredSchedule, by: PausedBy, reason: str) -> StoredSchedule:
 
 
 def resume(known: StoredSchedule, next_tick_at: datetime | None) -> StoredSchedule:
-    """Give the row of a schedule that goes on, with ticks from now on."""
+    """Return the row of a resumed schedule, with ticks from now on."""
     return replace(
         known,
         paused_by=None,

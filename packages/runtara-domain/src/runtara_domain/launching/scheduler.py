@@ -1,4 +1,4 @@
-"""Carries out the ticks of schedules: a loop of an environment or worker, beside its launches."""
+"""Executes the ticks of schedules in a loop of an environment or worker."""
 
 import logging
 from collections.abc import Callable
@@ -15,15 +15,15 @@ logger = logging.getLogger(__name__)
 _PART = 100
 _AT_ONCE = timedelta(milliseconds=50)
 _LOOK_AGAIN = timedelta(seconds=1)
-"""Between looks at whether an instance has ended that a tick waits for."""
+"""The time between checks whether the instance has ended for which a tick is buffered."""
 
 
 class Scheduler:
     """
-    Carries out what is due, whichever environments do so too: the step lets one of them.
+    Executes due ticks; of several environments, the step lets one execute each tick.
 
-    now: the database's time, which no clock of this machine decides. started: called when a tick
-    has started or cancelled an instance.
+    now: returns the database's time. started: called when a tick has started or cancelled an
+    instance.
     """
 
     def __init__(
@@ -41,18 +41,18 @@ class Scheduler:
         self.wake_up = TimedEvent(clock)
 
     def heard(self, next_tick_at: datetime | None) -> None:
-        """Take from a renewal of the lease when a schedule is to be looked at first."""
+        """Note the time of the next tick from a renewal of the lease."""
         if next_tick_at is not None and (self._next_at is None or next_tick_at < self._next_at):
             self._next_at = next_tick_at
             self.wake_up.set()
 
     def recheck(self) -> None:
-        """Look at all schedules soon: one has changed."""
+        """Read all due schedules soon, because one has changed."""
         self._is_wanted = True
         self.wake_up.set()
 
     async def attend(self) -> timedelta | None:
-        """Carry out what is due; gives when to do so again, None: only when `wake_up` is set."""
+        """Execute due ticks; return the time to the next call, None: when `wake_up` is set."""
         now = self._now()
         if self._is_wanted or (self._next_at is not None and self._next_at <= now):
             self._is_wanted, self._next_at = False, None
@@ -61,7 +61,7 @@ class Scheduler:
             except DatabaseError:
                 self._is_wanted = True
                 raise
-            # A renewal may have brought an earlier moment meanwhile.
+            # A renewal may have set an earlier time meanwhile.
             moments = [each for each in (next_at, self._next_at) if each is not None]
             self._next_at = min(moments, default=None)
         return None if self._next_at is None else max(self._next_at - self._now(), timedelta(0))
@@ -81,7 +81,7 @@ class Scheduler:
         return min(moments, default=None)
 
     async def _execute_one(self, read: StoredSchedule, now: datetime) -> list[datetime]:
-        """Carry out what a schedule has due; gives when it is to be looked at again."""
+        """Execute a schedule's due tick; return the times at which to read it again."""
         again: list[datetime] = []
         if read.buffered_tick_at is not None:
             buffered = Firing(read=read, tick=read.buffered_tick_at, next_tick_at=None)
@@ -92,7 +92,7 @@ class Scheduler:
             firing = self._firing(read, tick, now)
             fired = await self._fire(firing, now)
             if fired.outcome is FireOutcome.NOT_DUE:
-                # It is another one's, or another schedule by now: what it has due is read anew.
+                # Another environment executed the tick, or the schedule changed: read it again.
                 return [now + _AT_ONCE]
             if fired.outcome is FireOutcome.BUFFERED:
                 again.append(now + _LOOK_AGAIN)
@@ -100,14 +100,14 @@ class Scheduler:
         return again if tick is None else [*again, tick]
 
     def _firing(self, read: StoredSchedule, tick: datetime, now: datetime) -> Firing:
-        """Give a tick, or as one those that come too late to be caught up."""
+        """Return the firing of a tick; ticks too late to be caught up share one firing."""
         timing = read.schedule.timing
         try:
             earliest = now - read.schedule.catch_up
             if tick >= earliest:
                 next_tick_at = self._calendar.next_tick(timing, tick)
                 return Firing(read=read, tick=tick, next_tick_at=next_tick_at)
-            # The moment itself counts.
+            # A tick at `earliest` itself is caught up.
             next_tick_at = self._calendar.next_tick(timing, earliest - timedelta(milliseconds=1))
         except InvalidValue as error:
             # Another version of this program stored the cron, or this machine lacks its time zone.

@@ -1,4 +1,4 @@
-"""What a verdict writes into the instance's row: the same in every database."""
+"""The changes of an instance's row by a verdict, the same in every database."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from runtara_domain.status import SignalType, State, settle
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """
-    What is written. after: the state, where it moves; None if it stays.
+    The changes of the row. after: the new state; None if it stays.
 
-    ending: with a final state. blocked_reason: with a blocked one. sleep_until, checkpoint_id: with
-    one that sleeps. acknowledges: the pending signal is settled. crashes, backoff, launch_after:
-    set in an instance that stays open. is_run_over: its newest run has ended; is_run_lost: whether
-    it has is not known.
+    ending: for a final state. blocked_reason: for a blocked instance. sleep_until, checkpoint_id:
+    for a sleep. acknowledges: the pending signal is acknowledged. crashes, backoff, launch_after:
+    of an instance that stays open. is_run_over: its newest run has ended. is_run_lost: whether the
+    run has ended is unknown.
     """
 
     after: State | None = None
@@ -37,14 +37,14 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What an instance has used so far, over all its launches, and the end of its newest stderr."""
+    """The resources that all launches of an instance used, and the end of its newest stderr."""
 
     memory_peak_bytes: int | None = None
     cpu_usage_usec: int | None = None
     stderr: str | None = None
 
     def plus(self, end: LaunchEnd) -> "Figures":
-        """Add what a launch used: the larger peak, the sum of CPU time, the newer stderr."""
+        """Add a launch: the larger peak, the sum of CPU time, the newer stderr."""
         return Figures(
             memory_peak_bytes=_larger(self.memory_peak_bytes, end.memory_peak_bytes),
             cpu_usage_usec=_sum(self.cpu_usage_usec, end.cpu_usage_usec),
@@ -54,7 +54,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class FoundInstance:
-    """An instance as the step that closes its launch finds it, before this launch's figures."""
+    """An instance before its launch is closed; its figures don't include this launch."""
 
     instance: LaunchedInstance
     pending: SignalType | None
@@ -64,10 +64,10 @@ class FoundInstance:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """
-    A verdict with what it writes.
+    A verdict with its changes of the row.
 
-    figures: those of the instance with this launch. explanation: the error of an instance that has
-    ended without one; None where nothing is to be said.
+    figures: of the instance, including this launch. explanation: the error of an instance that
+    ended without one; None if there is nothing to explain.
     """
 
     verdict: Verdict
@@ -77,7 +77,7 @@ class Decision:
 
 
 def decide(closing: Closing, found: FoundInstance, judge: Judge, at: datetime) -> Decision:
-    """Judge a launch that is over, and tell what is written."""
+    """Judge a launch that has ended, and return the changes of the instance's row."""
     verdict = judge(closing.end, found.instance)
     figures = found.figures.plus(closing.end)
     settlement = _settlement(verdict, closing, found, figures, at)
@@ -85,7 +85,7 @@ def decide(closing: Closing, found: FoundInstance, judge: Judge, at: datetime) -
 
 
 def _explanation(end: LaunchEnd, instance: LaunchedInstance) -> str | None:
-    """Return why an instance is CANCELLED whose process heard of the stop, or of its timeout."""
+    """Return the reason of an instance that acknowledged the cancel of a stop or timeout."""
     if instance.state is not State.CANCELLED or instance.is_taken:
         return None
     timeout = end.reason if end.cause is Cause.TIMED_OUT else ""
@@ -98,8 +98,8 @@ def _settlement(
     end, state = closing.end, found.instance.state
     match verdict.follow:
         case Follow.NOTHING:
-            # One that suspended in order begins to count anew; of one that was superseded the
-            # newest run is another's.
+            # The count starts again after an orderly suspension. If the launch was superseded, the
+            # newest run belongs to another process.
             is_over = end.cause is not Cause.SUPERSEDED
             crashes = 0 if state in _SUSPENDED else verdict.crashes
             return Settlement(crashes=crashes, is_run_over=is_over)

@@ -35,9 +35,9 @@ logger = logging.getLogger(__name__)
 
 _AFTER_FAILURE = timedelta(seconds=1)
 _AT_THE_END = timedelta(seconds=10)
-"""How long the verdicts of killed processes are waited for."""
+"""How long to wait for the verdicts of killed processes."""
 _LOGGED = 1000
-"""How many characters of what user code says are logged."""
+"""The most characters of a text from user code that are logged."""
 _SENT = {Act.TERMINATE: StopSignal.TERMINATE, Act.KILL: StopSignal.KILL}
 _SUPERSEDED = "superseded by another run or launch"
 
@@ -47,8 +47,8 @@ class Watched:
     """
     A launch of this environment.
 
-    row: as it was read last; None before the first look. taken: the measure that was taken last.
-    gone: set when the launch has its verdict.
+    row: as last read; None before the first read. taken: the last taken measure. gone: set when the
+    launch has its verdict.
     """
 
     launch_id: str
@@ -62,17 +62,17 @@ class Watched:
 
     @property
     def counts(self) -> bool:
-        """Whether it takes a slot: a launch in a held sleep doesn't."""
+        """Whether it takes a slot; a launch in a held sleep doesn't."""
         return self.row is None or not self.row.is_sleep_held
 
 
 @dataclass(slots=True)
 class Supervisor:
     """
-    Starts processes, acts on them when their rows say so, and closes their launches.
+    Starts processes, takes measures against them by their rows, and closes their launches.
 
-    freed: is called whenever a slot may have become free. `spawn` runs a coroutine in the
-    background, and its failure ends the environment. Every method of it needs a running loop.
+    freed: called whenever a slot may have become free. spawn: runs a coroutine in the background;
+    if that fails, the environment ends. All methods must be called in the event loop.
     """
 
     persistence: Persistence
@@ -94,22 +94,22 @@ class Supervisor:
         self.wake_up, self._emptied = TimedEvent(self.clock), TimedEvent(self.clock)
 
     def occupied(self) -> int:
-        """Count the slots that are taken."""
+        """The number of taken slots."""
         return sum(one.counts for one in self.watched.values())
 
     def takes(self, instance_ids: Sequence[str]) -> bool:
-        """Return whether a launch of one of these instances is open here."""
+        """Return whether this environment has an open launch of one of these instances."""
         return any(one.instance_id in instance_ids for one in self.watched.values())
 
     # Beginning
 
     def begin(self, assignment: Assignment, may_start: Callable[[], bool]) -> None:
-        """Launch what was claimed, if it may still be started then."""
+        """Launch a claimed instance, if `may_start` still allows it."""
         watched = self._watch(assignment.launch_id, assignment.instance_id, assignment.image)
         self.spawn(self._launch(watched, assignment, may_start))
 
     async def take_up(self) -> None:
-        """Go on with the open launches that an environment of this id has left."""
+        """Continue the open launches of a former environment of this id."""
         rows = await self.persistence.launches.open_launches(
             self.environment_id, at=self.lease.now()
         )
@@ -143,14 +143,14 @@ class Supervisor:
                 given = await self.persistence.instances.input(assignment.instance_id)
             handle = await watched.placement.launch(assignment, given, may_start=may_start)
         except LaunchFailed as failed:
-            # The end of a traceback says most; all of it is stored with the launch.
+            # The end of a traceback is logged; the launch stores all of it.
             said = str(failed)[-_LOGGED:]
             logger.warning("launch %s of %r: %s", launch_id, assignment.instance_id, said)
             if failed.problem is not None and assignment.image is not None:
                 await self._tell_problem(assignment.image.image_id, failed.problem)
             self.ended(launch_id, failed.end)
         except Exception as error:
-            # A placement may be a third party's: its errors cost this launch, not the environment.
+            # A placement may be a plug-in: its errors must fail only this launch.
             logger.exception("launch %s can't be started", launch_id)
             reason = f"it could not be started: {type(error).__name__}"
             self.ended(launch_id, LaunchFailed(Cause.RUNNER_FAILED, reason).end)
@@ -159,9 +159,9 @@ class Supervisor:
 
     async def _end_others(self, watched: Watched) -> None:
         """
-        Kill what lives of earlier launches of the instance, and wait for that.
+        Kill the processes of earlier launches of the instance, and wait for their ends.
 
-        Programs that can't send a launch id are fenced by nothing else.
+        For programs that can't send a launch id there is no other fence.
         """
         for other in list(self.watched.values()):
             if other.instance_id == watched.instance_id and other is not watched:
@@ -173,7 +173,7 @@ class Supervisor:
         try:
             await self.persistence.images.set_problem(image_id, problem)
         except DatabaseError as error:
-            # The next launch of it finds the problem again.
+            # The next launch of the image finds the problem again.
             logger.warning("the problem of image %s can't be stored: %s", image_id, error)
 
     async def _mark_started(self, watched: Watched, handle: str) -> None:
@@ -185,14 +185,14 @@ class Supervisor:
         if not is_open:
             await self._supersede(watched)
         if watched.taken is not None and watched.taken.act in _SENT:
-            # What was sent before the process was there has reached no process.
+            # A signal sent before the start has reached no process.
             await watched.placement.send(watched.launch_id, _SENT[watched.taken.act])
         self.wake_up.set()
 
-    # While it runs
+    # Running launches
 
     async def attend(self) -> timedelta | None:
-        """Act on all launches; gives when to look again, None: when something has changed."""
+        """Take due measures; return the time to the next call, None: only after a change."""
         if not self.watched:
             return None
         asked = list(self.watched.values())
@@ -252,7 +252,7 @@ class Supervisor:
                 watched.instance_id, signal, when=OPEN, at=self.lease.now()
             )
         except DatabaseError:
-            # Taken again at the next look, which is soon after a failure.
+            # The measure is taken again at the next call, which comes soon after a failure.
             watched.taken = None
             raise
 
@@ -266,7 +266,7 @@ class Supervisor:
     # Its end
 
     def ended(self, launch_id: str, end: LaunchEnd) -> None:
-        """Judge a launch that is over; a second call does nothing while the first is at it."""
+        """Close a launch that has ended; a second call does nothing while the first runs."""
         if launch_id not in self._judging:
             self._judging.add(launch_id)
             self.spawn(self._judge(launch_id, end))
@@ -298,7 +298,7 @@ class Supervisor:
         return verdict
 
     async def leave(self, grace: timedelta) -> None:
-        """Ask all processes to leave; return once each has its verdict, or the last should have."""
+        """Ask all processes to end; return once all have verdicts, or the time for that is up."""
         self.leaving = Leaving(since=self.lease.now(), grace=grace)
         self.wake_up.set()
         self._emptied.clear()
@@ -307,11 +307,11 @@ class Supervisor:
 
     async def give_back(self) -> None:
         """
-        Close what is open and was never begun here; raises DatabaseError.
+        Close open launches that this process never began; raises DatabaseError.
 
-        A claim that was cut off may have been carried out, with its answer lost. What is still
-        watched may have a living process, which can't be killed or reached: its launch stays open,
-        and is lost with the lease.
+        A claim whose answer was lost may have been executed. A launch that is still watched may
+        have a live process that can't be killed or reached: the launch stays open, and is lost with
+        the lease.
         """
         rows = await self.persistence.launches.open_launches(
             self.environment_id, at=self.lease.now()
@@ -325,7 +325,7 @@ class Supervisor:
             await self.persistence.launches.close(closing, self._verdict, at=self.lease.now())
 
     async def _until_stored(self, step: Callable[[datetime], Coroutine[Any, Any, Any]]) -> Any:
-        """Try a step again until the database has carried it out."""
+        """Repeat a step until the database has executed it."""
         while True:
             try:
                 return await step(self.lease.now())

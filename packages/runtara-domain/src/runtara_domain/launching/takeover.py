@@ -1,4 +1,4 @@
-"""What an environment does for others: it closes lost launches, and ends stopped instances."""
+"""Closes launches of lost environments, and ends stopped instances without an environment."""
 
 import logging
 import random
@@ -21,18 +21,18 @@ _BATCH = 100
 
 
 class TakeOver:
-    """Does it in steps of which each succeeds for one environment, however many try."""
+    """Takes over from lost environments; of several that try, each step succeeds for one."""
 
     def __init__(self, persistence: Persistence, lease: LeaseKeeper, crashes: CrashPolicy) -> None:
         self._persistence, self._lease, self._crashes = persistence, lease, crashes
         self._stop_at: datetime | None = None
 
     def end_at(self, stop_at: datetime) -> None:
-        """Note that a stop's grace is over then."""
+        """Note when a stop's grace ends."""
         self._stop_at = stop_at if self._stop_at is None else min(self._stop_at, stop_at)
 
     async def end_stopped(self) -> timedelta | None:
-        """End stopped instances that have no environment; gives when to look again, if ever."""
+        """End stopped instances without an environment; return the time to the next call."""
         if self._stop_at is None:
             return None
         now = self._lease.now()
@@ -45,17 +45,17 @@ class TakeOver:
         for instance_id in ended:
             logger.info("instance %r was stopped: no environment runs it", instance_id)
         self._stop_at = None
-        # The renewal tells of stops that come later.
+        # The renewal returns the time of the next stop.
         self._lease.ask()
         return None
 
     async def close_launches_of(self, lost: Collection[str]) -> None:
-        """Close the open launches of environments whose leases are over."""
+        """Close the open launches of environments whose leases have expired."""
         try:
             for environment_id in lost:
                 await self._close_launches_of(environment_id)
         except DatabaseError as error:
-            # The next renewal tells of them again.
+            # The next renewal returns them again.
             logger.warning("lost launches can't be closed: %s", error)
 
     async def _close_launches_of(self, environment_id: str) -> None:

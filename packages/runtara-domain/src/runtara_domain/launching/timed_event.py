@@ -22,7 +22,7 @@ class TimedEvent:
         self._event.clear()
 
     async def wait(self, span: timedelta | None) -> bool:
-        """Return whether it is set: once it is, or when the span is over; None: no bound."""
+        """Wait until it is set or the span is over (None: no bound); return whether it is set."""
         if span is None or self._event.is_set():
             return await self._event.wait()
         waits = [

@@ -1,11 +1,10 @@
 """
-What follows for an instance when one of its launches is over: state by exit by evidence.
+The verdict on an instance when a launch of it has ended, by state, exit and evidence.
 
-Everything that decides it lives here. TABLE is read from the top, and its first row that matches
-the launch's end and the instance's row decides. The rows stand in this order for a reason: an
-instance that is final, or that another launch has taken, is left alone whatever its process did;
-what a process says of itself in `output.json` counts before what its exit code says; a stop and a
-timeout were asked for, so they count before the exit that they caused.
+TABLE has all the rules. The first row from the top that matches the launch's end and the instance's
+row decides. The order matters. An instance that is final, or whose launch was superseded, stays as
+it is for every end of its process. The process's `output.json` counts before its exit code. A stop
+and a timeout count before the exit that they caused.
 """
 
 from collections.abc import Collection
@@ -20,7 +19,7 @@ from runtara_domain.status import ANY, FINAL, Condition, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table; what a row leaves out, it doesn't ask about."""
+    """A row of the table; a field that is left out matches everything."""
 
     follow: Follow
     states: Condition = ANY
@@ -33,7 +32,7 @@ class Row:
     is_stopped: bool | None = None
 
     def matches(self, end: LaunchEnd, instance: LaunchedInstance) -> bool:
-        """Return whether this row speaks of such an end of such an instance's launch."""
+        """Return whether this row matches such an end of such an instance's launch."""
         return (
             instance.state in self.states
             and end.cause in self.causes
@@ -58,7 +57,7 @@ NOT_ITS_FAULT = frozenset(
         Cause.WAITING,
     }
 )
-"""Causes that lie outside the instance: they back off and count for nothing."""
+"""Causes outside of the instance: it backs off, and no crash is counted."""
 
 REFUSES = frozenset({2, 64, 78})
 """Exit codes of our SDK: usage, or code that doesn't fit the history; 2 is an older SDK's."""
@@ -85,7 +84,7 @@ TABLE: tuple[Row, ...] = (
 
 
 def judge(end: LaunchEnd, instance: LaunchedInstance, policy: CrashPolicy) -> Verdict:
-    """Give the verdict on a launch that is over; every end of every instance has one."""
+    """Return the verdict on a launch that has ended; the table covers every end."""
     row = next(row for row in TABLE if row.matches(end, instance))
     match row.follow:
         case Follow.APPLY_OUTPUT:

@@ -1,4 +1,4 @@
-"""The records of the core: what callers hand in (checked on construction), and what is stored."""
+"""The records of the core: arguments (checked on construction), stored rows and outcomes."""
 
 from runtara_domain.model.caller import Caller, RunState
 from runtara_domain.model.checkpoints import (

@@ -1,4 +1,4 @@
-"""The caller of a step, and the state in which the step found its instance."""
+"""The caller of a step, and the state of its instance before the step."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,9 @@ from runtara_domain.status import Condition, State
 @dataclass(frozen=True, slots=True)
 class Caller:
     """
-    An instance that asks for something; run is the one its connection speaks for, None if it never
-    registered.
+    The instance that makes a request.
+
+    run: the run of its connection; None if the connection never registered.
     """
 
     instance_id: str
@@ -24,7 +25,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """How an instance stood when a step found it, before the step moved it."""
+    """The state of an instance before a step."""
 
     state: State
     run: int

@@ -11,7 +11,7 @@ from runtara_domain.status import State
 
 @dataclass(frozen=True, slots=True)
 class CheckpointWrite:
-    """A state to keep under a new id."""
+    """A state to save under a new checkpoint id."""
 
     checkpoint_id: str
     state: bytes
@@ -23,7 +23,7 @@ class CheckpointWrite:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A state that was kept; wake_at is the deadline if a sleep saved it."""
+    """A saved state; wake_at is the deadline if a sleep saved it."""
 
     checkpoint_id: str
     state: bytes
@@ -34,12 +34,12 @@ class Checkpoint:
 @dataclass(frozen=True, slots=True)
 class Saved:
     """
-    What saving a checkpoint found, and did if the instance admits it.
+    The outcome of saving a checkpoint.
 
-    before: None if the instance is unknown. kept: the state of the call that was first, None if
-    this one was. signal, custom_signal: pending for the instance; sent for this checkpoint id.
-    is_large: there is a state of a call that was first, but it is over
-    `values.MAX_FOUND_STATE_BYTES` and must be read by itself; kept is None.
+    before: the instance's state before the step; None if it is unknown. kept: the state that an
+    earlier call saved under this id; None if this call saved its own. is_large: an earlier call
+    saved a state of over `values.MAX_FOUND_STATE_BYTES`, which must be read separately; kept is
+    None then. signal: the instance's pending signal. custom_signal: the value sent for this id.
     """
 
     before: RunState | None
@@ -50,18 +50,18 @@ class Saved:
 
     @property
     def is_found(self) -> bool:
-        """Whether another call was first."""
+        """Whether an earlier call has saved a state under this id."""
         return self.is_large or self.kept is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
     """
-    A durable sleep to begin, or to go on with.
+    A durable sleep to begin or to continue.
 
-    keep_running: the deadline is kept, but the instance is not put to sleep by it. detach: the
-    process is about to leave, so that the instance falls asleep even if the sleep is over. waits:
-    what the instance awaits while it sleeps, as a JSON list.
+    keep_running: the deadline is stored, but the instance stays RUNNING. detach: the process is
+    about to exit, so the instance falls asleep even if the deadline has passed. waits: the
+    instance's waits during the sleep, as a JSON list.
     """
 
     checkpoint_id: str
@@ -81,10 +81,10 @@ class Sleep:
 @dataclass(frozen=True, slots=True)
 class Slept:
     """
-    What a sleep found, and did if the instance admits it.
+    The outcome of a sleep.
 
-    before: None if the instance is unknown. wake_at: the checkpoint's deadline. signal: pending for
-    the instance. after: the state it is in now.
+    before: the instance's state before the step; None if it is unknown. wake_at: the checkpoint's
+    deadline. signal: the instance's pending signal. after: the instance's state after the step.
     """
 
     before: RunState | None
@@ -95,7 +95,7 @@ class Slept:
 
 @dataclass(frozen=True, slots=True)
 class RetryAttempt:
-    """An attempt at a step that failed and will be made again; counted from 1."""
+    """A failed attempt at a step that will be tried again; attempts are counted from 1."""
 
     checkpoint_id: str
     attempt_number: int
@@ -110,17 +110,17 @@ class RetryAttempt:
 
     @property
     def row_id(self) -> str:
-        """The checkpoint id of its audit row."""
+        """The checkpoint id of the attempt's audit row."""
         return f"{self.checkpoint_id}::retry::{self.attempt_number}"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointEntry:
     """
-    A checkpoint in a list; ids grow in the order of saving.
+    A checkpoint in a list; later checkpoints have larger ids.
 
-    state: None if it is over 64 KiB. failed_attempts, last_attempt_at: the retry attempts recorded
-    for its id, and the time of the newest.
+    state: None if it is over 64 KiB. failed_attempts, last_attempt_at: the number of retry attempts
+    recorded for its checkpoint id, and the time of the newest.
     """
 
     id: int
@@ -134,7 +134,7 @@ class CheckpointEntry:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFilter:
-    """Which checkpoints of an instance are meant, from `since` to before `until`; None: any."""
+    """Selects checkpoints of an instance, from `since` to before `until`; None is no bound."""
 
     instance_id: str
     checkpoint_id: str | None = None
@@ -149,7 +149,7 @@ class CheckpointFilter:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSummary:
-    """A checkpoint with the size of its state; state: None unless it was asked for, and small."""
+    """A checkpoint with the size of its state; state: None if not requested, or too large."""
 
     checkpoint_id: str
     created_at: datetime
@@ -159,7 +159,7 @@ class CheckpointSummary:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointPage:
-    """A part of a list. next_id: what to ask on from, None at the end."""
+    """A page of a list. next_id: the `after_id` of the next page; None on the last page."""
 
     entries: tuple[CheckpointEntry, ...]
     next_id: int | None

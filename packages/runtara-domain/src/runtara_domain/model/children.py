@@ -1,4 +1,4 @@
-"""Records of children: how a run starts one, and what its parent hears of its ending."""
+"""Records of children: how a run starts a child, and the signal that a child's end sends."""
 
 import json
 from base64 import b64encode
@@ -10,10 +10,10 @@ from runtara_domain.model.caller import RunState
 from runtara_domain.model.instances import Ending
 
 ENDED = "~child/"
-"""The checkpoint ids begin so under which a parent hears of its children's endings."""
+"""The prefix of the checkpoint ids under which a parent gets its children's ends."""
 MAX_CHILD_ID_BYTES = values.MAX_ID_BYTES - len(ENDED)
 MAX_HEARD_OUTPUT_BYTES = 64 * 1024
-"""A parent hears a child's output of up to this size."""
+"""The largest output of a child that is sent to its parent."""
 
 _MAX_ERROR_LENGTH = 16 * 1024
 
@@ -21,10 +21,11 @@ _MAX_ERROR_LENGTH = 16 * 1024
 @dataclass(frozen=True, slots=True)
 class NewChild:
     """
-    An instance that a run creates: what it will run, and what it will be given.
+    An instance that a run creates, with its workflow and input.
 
-    is_successor: the run goes on as this instance, which is no child. It has no parent. It has the
-    image, the variables and the workflow of the run's instance; `workflow` counts if that has none.
+    is_successor: the run's instance continues as this one, which is no child and has no parent. It
+    gets the image, the variables and the workflow of the run's instance; `workflow` counts only if
+    that instance has none.
     """
 
     child_id: str
@@ -45,11 +46,11 @@ class NewChild:
 @dataclass(frozen=True, slots=True)
 class ChildStarted:
     """
-    What starting a child found, and did.
+    The outcome of starting a child.
 
-    before: how the parent stood; None if it is unknown. created: whether the step created the
-    child. differs_in: what an instance that has the id already has otherwise than the child asked
-    for (parent, workflow, input); empty if it is the same child.
+    before: the parent's state before the step; None if it is unknown. created: whether the step
+    created the child. differs_in: if the id is taken, the ways in which that instance differs from
+    the requested child (parent, workflow, input); empty if it is the same child.
     """
 
     before: RunState | None

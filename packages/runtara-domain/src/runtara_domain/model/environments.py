@@ -10,23 +10,24 @@ from runtara_domain.error import InvalidValue
 
 
 class EnvironmentKind(StrEnum):
-    """What an environment is."""
+    """The kind of an environment."""
 
     ENVIRONMENT = "environment"
     """It runs images."""
     WORKER = "worker"
     """It runs workflows in its own process."""
     NODE = "node"
-    """It runs what an environment places there, on a machine of a cluster, and claims nothing."""
+    """It runs the launches that an environment places on its node of a cluster; it claims none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEnvironment:
     """
-    An environment that takes a lease, or goes on with the one it has.
+    An environment that takes a lease, or renews the lease that it has.
 
-    environment_id: its own, kept over restarts. boot_id: of the machine's start. capacity: how many
-    launches it takes. tenant_id, workflows: of a worker, whose instances it runs, by name.
+    environment_id: chosen by the environment, and kept over restarts. boot_id: identifies the start
+    of its machine. capacity: the most open launches. tenant_id, workflows: of a worker, the tenant
+    and the names of the workflows that it runs.
     """
 
     environment_id: str
@@ -53,7 +54,7 @@ class NewEnvironment:
             values.check_id("workflows", workflow)
 
     def another_kind(self) -> InvalidValue:
-        """Give the error of an id that is stored as something else."""
+        """Return the error for an id that belongs to an environment of another kind."""
         return InvalidValue(
             f"environment_id: takes the id of a {self.kind.value}, and {self.environment_id!r} is"
             " of another kind: choose another id"
@@ -63,11 +64,11 @@ class NewEnvironment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """
-    What an environment holds after it opened or renewed its lease.
+    An environment's lease after it was opened or renewed.
 
-    now: the database's clock as the step was carried out; correct the own clock by the difference.
-    until: when the lease ends by that clock. is_draining: an operator wants it to claim nothing
-    more.
+    now: the database's time at the step; the environment corrects its clock by the difference.
+    until: when the lease ends, by the database's clock. is_draining: an operator drains it, so it
+    must claim nothing more.
     """
 
     now: datetime
@@ -78,14 +79,14 @@ class Lease:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renewal(Lease):
     """
-    A renewed lease, and what an environment at rest must know.
+    A renewed lease, and everything that an idle environment must know.
 
-    is_anything_launchable: whether there is an instance to launch by now, in any environment, held
-    back or not. next_launchable_at: the earliest moment after `now` at which another one becomes
-    launchable by itself. next_stop_at: the earliest `stop_at` of open instances. next_tick_at: when
-    a schedule is to be looked at first, by now or later. lost: environments whose lease is over, or
-    was given up, while launches of theirs are open. next_lease_over_at: when the next is lost,
-    unless it renews its lease before.
+    is_anything_launchable: whether some instance is launchable now, in any environment, even if a
+    hold or limit keeps it back. next_launchable_at: the earliest moment after `now` at which
+    another instance becomes launchable without a signal. next_stop_at: the earliest `stop_at` of
+    open instances. next_tick_at: the earliest time at which a schedule must be read; it may have
+    passed. lost: environments with open launches whose lease has expired or was ended.
+    next_lease_over_at: when the next environment is lost, unless it renews its lease.
     """
 
     is_anything_launchable: bool = False
@@ -99,10 +100,10 @@ class Renewal(Lease):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """
-    An environment as it is stored.
+    A stored environment.
 
-    clock_offset_ms: how far its own clock was ahead of the database's at the last renewal.
-    closed_at: when it gave its lease up; None while it has not.
+    clock_offset_ms: how far its clock was ahead of the database's at the last renewal. closed_at:
+    when it ended its lease; None if it did not.
     """
 
     environment_id: str

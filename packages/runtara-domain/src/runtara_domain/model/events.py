@@ -12,7 +12,7 @@ from runtara_domain.status import Condition, State
 
 
 class EventType(StrEnum):
-    """The events that are stored; `progress` and `heartbeat` only by other programs."""
+    """The types of stored events; only other programs store `progress` and `heartbeat`."""
 
     STARTED = "started"
     PROGRESS = "progress"
@@ -26,10 +26,11 @@ class EventType(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Event:
     """
-    Something an instance said; created_at is when it says it happened.
+    An event that an instance reports; created_at is the time that the instance gives.
 
     With `suspended`: blocked_reason is why its code can't go on with this history, None if it can;
-    waits is what it awaits, as a JSON list. With `failed`: failure is what programs read of it.
+    waits are the instance's waits, as a JSON list. With `failed`: failure describes the failure for
+    programs.
     """
 
     type: EventType
@@ -65,10 +66,10 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """
-    What recording an event found, and did if the instance admits it.
+    The outcome of recording an event.
 
-    before: None if the instance is unknown. repeated: the instance ended just so before, nothing
-    was done. after: where the instance is now.
+    before: the instance's state before the step; None if it is unknown. repeated: the instance had
+    ended in the same way before, so nothing was done. after: its state after the step.
     """
 
     before: RunState | None
@@ -79,10 +80,10 @@ class Recorded:
 @dataclass(frozen=True, slots=True)
 class EventStep:
     """
-    One event of a batch, with what the core lays down for it.
+    One event of a batch, with the core's rules for it.
 
-    when: the states it is kept in; `suspended` goes by `events.suspend` instead. ending: how
-    the instance ends with it, if it does.
+    when: the states in which the event is stored; for `suspended`, the rules of `events.suspend`
+    apply instead. ending: how the event ends the instance; None if it does not.
     """
 
     caller: Caller
@@ -93,7 +94,7 @@ class EventStep:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event as it was stored; ids grow in the order of storing."""
+    """A stored event; later events have larger ids."""
 
     id: int
     instance_id: str
@@ -107,10 +108,10 @@ class StoredEvent:
 @dataclass(frozen=True, slots=True)
 class EventFilter:
     """
-    Which events of an instance are meant; None means any.
+    Selects events of an instance; a field that is None matches all.
 
-    since, until: from the one to before the other. text: contained in the payload as UTF-8 bytes,
-    in any payload, binary or not.
+    since: inclusive. until: exclusive. text: the payload contains its UTF-8 bytes; the payload may
+    be binary.
     """
 
     instance_id: str

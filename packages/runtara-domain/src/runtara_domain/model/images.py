@@ -29,7 +29,7 @@ class RunnerType(StrEnum):
 
     @classmethod
     def of(cls, word: str) -> Self:
-        """Read what may be another program's word; an unknown one shows as OCI."""
+        """Read a stored type; an unknown type of another program reads as OCI."""
         return cls(word) if word in set(cls) else cls("oci")
 
 
@@ -38,8 +38,8 @@ class NewImage:
     """
     A version of an image to be registered.
 
-    image_id: the id it gets if it becomes a new version. sha256: of all its bytes, in lower-case
-    hex. metadata: a JSON object.
+    image_id: the id that it gets if it becomes a new version. sha256: of all its bytes, in
+    lower-case hex. metadata: a JSON object.
     """
 
     image_id: str
@@ -71,7 +71,7 @@ class NewImage:
 
     @property
     def metadata_text(self) -> str:
-        """The metadata as JSON, in the one form that equal metadata has."""
+        """The metadata as canonical JSON: equal metadata gives equal text."""
         return json.dumps(self.metadata, ensure_ascii=False, sort_keys=True, allow_nan=False)
 
 
@@ -82,8 +82,8 @@ class Image:
 
     sha256, size_bytes: None if its bytes are not in the database, as for an image of a Rust
     environment, which runs where the file `binary_path` exists. is_current: whether its name
-    points to it. deleted_at: when it was hidden and lost its bytes. problem: why it can't be run,
-    as an environment found out; None if nothing is known against it.
+    points to this version. deleted_at: when the image was hidden and its bytes were deleted.
+    problem: why it can't be run, as an environment found; None if no problem is known.
     """
 
     image_id: str
@@ -103,24 +103,24 @@ class Image:
 
     @property
     def workflow(self) -> str:
-        """The name of the workflow that it serves."""
+        """The name of the workflow that the image serves."""
         return str(self.metadata.get("workflow") or self.name)
 
     @property
     def placement(self) -> str:
-        """Where its processes run."""
+        """The name of the placement of its processes."""
         return str(self.metadata.get("placement") or LOCAL)
 
     @property
     def max_concurrent(self) -> int | None:
-        """How many launches of its name may be open at once, as this version says; None: any."""
+        """The most open launches of the image's name, by this metadata; None: no bound."""
         number = self.metadata.get("max_concurrent")
         return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredImage:
-    """What registering an image did. created: False if the newest version was the same already."""
+    """The outcome of registering an image. created: False if the newest version was the same."""
 
     image: Image
     created: bool
@@ -129,10 +129,11 @@ class RegisteredImage:
 @dataclass(frozen=True, slots=True)
 class DeletedImage:
     """
-    What deleting an image found, and did unless open instances use it.
+    The outcome of deleting an image.
 
-    is_found: False also for another tenant's image. open_instances: how many open ones use it.
-    is_hidden: its row stays, for the history of finished instances that used it.
+    is_found: False also for another tenant's image. open_instances: the number of open instances
+    that use it; unless 0, nothing was deleted. is_hidden: the row stays, for the history of
+    finished instances that used the image.
     """
 
     is_found: bool
@@ -143,10 +144,10 @@ class DeletedImage:
 @dataclass(frozen=True, slots=True)
 class ImageFilter:
     """
-    Which images a list shows.
+    Selects images; deleted images are never listed.
 
-    tenant_id: None means all tenants. all_versions: also those that their name no longer points to.
-    name_prefix: how their names begin. Deleted images are never listed.
+    tenant_id: None means all tenants. all_versions: also versions to which their name no longer
+    points. name_prefix: only names with this prefix.
     """
 
     tenant_id: str | None = None

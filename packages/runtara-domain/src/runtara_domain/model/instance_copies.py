@@ -1,4 +1,4 @@
-"""Records of copies: one instance as it is taken from a database, and put into another."""
+"""Records of copies: an instance that is exported from one database and imported into another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +11,17 @@ IMPORTED = "runtara.imported"
 """The subtype of the custom event that names the file from which an instance was imported."""
 MOST_COPIED = 144 << 20
 """
-Bytes of an instance's history that are copied; each record counts RECORD besides its state or
+The most bytes of a history that can be copied; each record counts RECORD besides its state or
 payload.
 """
 RECORD = 1000
-"""Bytes that a record takes in memory, about, and those that it counts."""
+"""The bytes that a record takes in memory, about, and that it counts for MOST_COPIED."""
 MOST_RECORDS = MOST_COPIED // RECORD
 
 
 def check_copied(size: int) -> None:
     """
-    Refuse a history that is too large to be copied.
-
-    Raises InvalidValue.
+    Raise InvalidValue if a history is too large to be copied.
     """
     if size > MOST_COPIED:
         raise InvalidValue(
@@ -37,8 +35,9 @@ class CopiedInstance:
     """
     The row of an instance, by the names of its columns.
 
-    Without what binds it to its database: parent, launch, wake, claim, back-off and deduplication.
-    image_name: of the image it has there, which may have another id elsewhere. env: JSON.
+    Columns that bind it to its database are left out: parent, launch, wake-up, claim, back-off and
+    deduplication key. image_name: the name of its image, which may have another id in another
+    database. env: JSON.
     """
 
     instance_id: str
@@ -70,7 +69,7 @@ class CopiedInstance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopiedCheckpoint:
-    """A checkpoint, or an attempt that was recorded for one."""
+    """A checkpoint, or a recorded attempt at one."""
 
     checkpoint_id: str
     state: bytes
@@ -114,10 +113,10 @@ class InstanceCopy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
     """
-    A copy as it was taken, all of one moment, and what goes on with the instance in its database.
+    A copy of an instance at one moment, and its open ties to its database.
 
-    open_launch_id: of its launch that is not over. open_parent_id, open_child_id: an open instance
-    that waits for it, or for which it may wait. pending_signal: one that it has yet to hear of.
+    open_launch_id: its open launch. open_parent_id, open_child_id: an open instance that waits for
+    it, or for which it may wait. pending_signal: a signal that it has not acknowledged.
     """
 
     copy: InstanceCopy
@@ -131,10 +130,10 @@ class Copied:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutCopy:
     """
-    What putting a copy in found, and did if `created`.
+    The outcome of importing a copy.
 
-    is_same: the instance that has the id was put in from the same file. image_is_found: False if
-    nothing was done because the image to run is not there.
+    is_same: the instance that has the id was imported from the same file. image_is_found: False if
+    nothing was done because the image to run does not exist.
     """
 
     created: bool = False

@@ -1,4 +1,4 @@
-"""Records of what operators see of instances: all that is known, and lists."""
+"""Records of instances for operators: details, lists and metrics."""
 
 import json
 import re
@@ -17,26 +17,26 @@ from runtara_domain.model.limits import Hold, Limit
 from runtara_domain.status import InstanceStatus, SignalType
 
 MAX_LISTED_ERROR = 1024
-"""Characters of an error that a list shows."""
+"""The most characters of an error in a list."""
 
 LONGEST_LINE = 1000
-"""So many that come first in a queue are counted."""
+"""The most instances ahead in a queue that are counted."""
 
 _DECISION = re.compile(r"!decision#[0-9.]+\Z")
-"""Ends the custom signal by which an operator settles whether an effect has happened."""
+"""The suffix of a custom signal by which an operator decides whether an effect has happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceView:
     """
-    All that is known of an instance.
+    An instance with all its details.
 
-    image: also one that is deleted. launches: how many there were. crashes: in a row without
-    progress. next_launch_at: when back-off or delay are over; None if there is none. env: as it was
-    started with. wake_at: when it is due by itself. held_by, bounded_by: a hold that covers it, and
-    a limit under which no launch is free, while it has no open launch and is not finished.
-    queue_wait: that it is due, and waits for a slot in its queue. progress: what the workflow
-    reported last, None if nothing. attempt, max_attempts: the columns of the Rust server.
+    image: also a deleted one. launches: their number so far. crashes: in a row without progress.
+    next_launch_at: when its back-off or delay ends; None if there is none. env: the variables it
+    was started with. wake_at: its deadline. held_by, bounded_by: a hold that covers it, and a limit
+    without a free slot; both None if it has an open launch or has ended. queue_wait: its wait for a
+    slot in its queue, if it is due. progress: the workflow's last report, None without one.
+    attempt, max_attempts: columns of the Rust server.
     """
 
     instance: Instance
@@ -61,14 +61,14 @@ class InstanceView:
 
     @property
     def awaits(self) -> "tuple[Awaited, ...]":
-        """What the instance waits for: a slot in its queue, or what its run reported."""
+        """The instance's waits: for a slot in its queue, or the waits that its run reported."""
         if self.queue_wait is not None and self.held_by is None:
             return (self.queue_wait,)
         return awaited(self.instance.waits)
 
 
 class InstanceOrder(StrEnum):
-    """In which order a list shows instances; ties by id."""
+    """The order of a list of instances; instances of equal time are ordered by id."""
 
     CREATED_DESC = "created_at_desc"
     CREATED_ASC = "created_at_asc"
@@ -81,10 +81,10 @@ class InstanceOrder(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceQuery:
     """
-    Which instances a list shows; None means any.
+    Selects instances; a field that is None matches all.
 
-    Times: from the one, inclusive, to before the other. error_contains: a text in the error.
-    workflow: an instance whose workflow is not known counts as one of its image's name.
+    `..._after` is inclusive, `..._before` exclusive. error_contains: a text in the error. workflow:
+    an instance without a workflow is matched by its image's name.
     """
 
     tenant_id: str | None = None
@@ -118,9 +118,9 @@ class InstanceQuery:
 @dataclass(frozen=True, slots=True)
 class InstancePlace:
     """
-    Where a list goes on: behind the instance that has this time and id in its order.
+    The position at which a list goes on: after the instance with this time and id.
 
-    moment: its `created_at` or `finished_at`, whichever orders the list.
+    moment: its `created_at` or `finished_at`, depending on the list's order.
     """
 
     moment: datetime
@@ -135,8 +135,8 @@ class InstancePlace:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedInstance:
     """
-    An instance in a list. error: its first 1024 characters. next_at: when something happens by
-    itself: its back-off or delay is over, or its sleep; None if nothing does.
+    An instance in a list. error: its first 1024 characters. next_at: when its back-off, its delay
+    or its sleep ends; None if there is none.
     """
 
     summary: InstanceSummary
@@ -152,8 +152,8 @@ class MetricsBucket:
     """
     The instances of a tenant that finished within a period that begins at `start`.
 
-    Durations: from the first start to the end; None if none was started. Memory: of those that have
-    a figure.
+    Durations: from the first start to the end; None if no instance was started. Memory: of the
+    instances that have a figure.
     """
 
     start: datetime
@@ -170,12 +170,12 @@ class MetricsBucket:
 @dataclass(frozen=True, slots=True)
 class Awaited:
     """
-    What an instance waits for.
+    One wait of an instance.
 
     kind: `promise`, `child`, `decision` (whether an effect has happened), `sleep`, `retry` or
-    `queue` (a slot in it). until: when the wait ends by itself, of a queue when its rate lets the
-    next one start; None: never, or not known. reason: why a step is tried again, or what fills the
-    queue and what its place in the line is.
+    `queue` (for a slot in it). until: the wait's deadline, or when the queue's rate allows the next
+    start; None if there is none, or it is unknown. reason: for `retry`, the last attempt's error;
+    for `queue`, the bound that is reached, and the instance's place in the line.
     """
 
     kind: str
@@ -185,13 +185,13 @@ class Awaited:
     reason: str = ""
 
     def in_line(self, ahead: int) -> "Awaited":
-        """Add the place in the line; ahead: how many come first, LONGEST_LINE at most."""
+        """Add the place in the line. ahead: the number of earlier ones, up to LONGEST_LINE."""
         number = f"number {ahead + 1}" if ahead < LONGEST_LINE else f"behind {LONGEST_LINE} or more"
         return replace(self, reason=f"{self.reason}, and it is {number} in line")
 
 
 def awaited(text: str | None) -> tuple[Awaited, ...]:
-    """Read what an instance said that it waits for; nothing for what no SDK of ours wrote."""
+    """Read the waits that an instance reported; empty if another program's SDK wrote them."""
     try:
         return tuple(_awaited(one) for one in json.loads(text or "[]"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
@@ -209,7 +209,7 @@ def _awaited(one: Mapping[str, Any]) -> Awaited:
 
 
 def _moment(text: str | None) -> datetime | None:
-    # In UTC: one without a zone is no moment, which astimezone would take for a local one.
+    # A time without a zone is refused: astimezone would read it as local time.
     if text is None:
         return None
     moment = datetime.fromisoformat(text)

@@ -12,10 +12,10 @@ from runtara_domain.status import InstanceStatus, State
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceSummary:
     """
-    An instance without what may be large; `last_activity_at` may lag by a second.
+    An instance without its large values; `last_activity_at` may lag by a second.
 
-    workflow, code_version: what it runs, as its creator or its process said. parent_id: whose child
-    it is. launch_id: its open launch, set by an environment. waits: what it awaits, as JSON.
+    workflow, code_version: given by its creator or its process. parent_id: the instance whose child
+    it is. launch_id: its open launch, set by an environment. waits: its waits, as a JSON list.
     blocked_reason: why it is blocked; None if it isn't.
     """
 
@@ -44,7 +44,7 @@ class InstanceSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance(InstanceSummary):
-    """An instance with how it ended; its input is read by itself."""
+    """An instance with its output and error; its input is read separately."""
 
     output: bytes | None
     error: str | None
@@ -56,9 +56,9 @@ class Instance(InstanceSummary):
 @dataclass(frozen=True, slots=True)
 class Report:
     """
-    What a running instance says of itself; None leaves what it said before.
+    A running instance's report; a field that is None keeps its former value.
 
-    waits: what it awaits, as a JSON list. progress: whatever its workflow says, at most 64 KiB.
+    waits: its waits, as a JSON list. progress: any bytes from its workflow, at most 64 KiB.
     """
 
     waits: str | None = None
@@ -74,9 +74,9 @@ class Report:
 @dataclass(frozen=True, slots=True)
 class InstanceFilter:
     """
-    Which instances are meant; None means any.
+    Selects instances; a field that is None matches all.
 
-    parent_id: the children of that instance. blocked: only those that are blocked.
+    parent_id: only children of that instance. blocked: only blocked instances.
     """
 
     tenant_id: str | None = None
@@ -97,7 +97,7 @@ class InstanceFilter:
 
 @dataclass(frozen=True, slots=True)
 class NewInstance:
-    """An instance to be launched later, with what it will run and be given."""
+    """An instance to be launched later, with its workflow and input."""
 
     instance_id: str
     tenant_id: str
@@ -116,11 +116,11 @@ class NewInstance:
 @dataclass(frozen=True, slots=True)
 class Ending:
     """
-    How an instance ended.
+    The end of an instance.
 
-    An instance says itself that it is COMPLETED with an output, or FAILED with an error and, as
-    the output, what programs read of the failure; CANCELLED, stderr (text without NUL) and the
-    metrics are for an end that comes from outside.
+    An instance itself reports COMPLETED with an output, or FAILED with an error and a description
+    of the failure for programs as the output. CANCELLED, stderr (text without NUL) and the metrics
+    belong to an end from outside.
     """
 
     state: State
@@ -149,10 +149,10 @@ class Ending:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """
-    The right to wake instances: whose it is, and until when.
+    The right to wake instances, until a moment.
 
-    token: its holder; up to its first `/`, if it has one, it names the owner. So the servers of
-    one core, which may hold sleeps of the same instance, are several holders and one owner.
+    token: the holder; its part before the first `/`, if it has one, is the owner. The servers of
+    one core may hold sleeps of the same instance: they are several holders, but one owner.
     """
 
     token: str
@@ -163,13 +163,13 @@ class Claim:
 
 
 def owner(token: str) -> str:
-    """Return the owner of what the holder of this token claims."""
+    """Return the owner to which the holder of this token belongs."""
     return token.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An instance that is due, claimed for relaunch. sleep_until: None if it was paused."""
+    """A due instance that was claimed to be launched. sleep_until: None if it was paused."""
 
     instance_id: str
     tenant_id: str
@@ -181,10 +181,10 @@ class Claimed:
 @dataclass(frozen=True, slots=True)
 class Woken:
     """
-    What waking an instance found, and did.
+    The outcome of waking an instance.
 
-    before: None if it is unknown. woken: whether the step moved it. claimed_until: when another
-    owner's claim on it ends, None if there is none.
+    before: its state before the step; None if it is unknown. woken: whether the step moved it.
+    claimed_until: when another owner's claim on it ends; None if there is none.
     """
 
     before: RunState | None
@@ -195,12 +195,12 @@ class Woken:
 @dataclass(frozen=True, slots=True)
 class Registration:
     """
-    A process that begins to run an instance, or goes on with a run after it lost its connection.
+    A process that begins a run of an instance, or continues its run after a lost connection.
 
-    checkpoint_id: must exist, if given. continue_run: the run to go on with; None begins a new one.
-    workflow, code_version: what the process runs; None leaves what was said before, and so does a
-    workflow where the instance has one. launch_id: the launch that started the process, which must
-    be the instance's open one; None: it has none.
+    checkpoint_id: must exist, if given. continue_run: the run to continue; None begins a new one.
+    workflow, code_version: of the process; None keeps the stored value, and an instance that has a
+    workflow keeps it. launch_id: the launch that started the process, which must be open; None if
+    no launch started it.
     """
 
     instance_id: str
@@ -229,12 +229,12 @@ class Registration:
 @dataclass(frozen=True, slots=True)
 class Registered:
     """
-    What a registration found, and did if it applies.
+    The outcome of a registration.
 
-    before: None if the instance was unknown. tenant_id: whose it is. checkpoint_exists: true too
-    when none was named. launch_is_open: whether the named launch is the instance's open one, true
-    too when none was named. run: the instance's newest run after the step. input: what it was
-    created with, if anything.
+    before: the instance's state before the step; None if it was unknown. tenant_id: its tenant.
+    checkpoint_exists: also True if none was named. launch_is_open: whether the named launch is the
+    instance's open one; also True if none was named. run: the instance's newest run after the step.
+    input: the instance's input; None without one.
     """
 
     before: RunState | None

@@ -1,4 +1,4 @@
-"""Records of what operators do to instances: stop, retry, move, fork and delete them."""
+"""Records of operators' interventions: stop, retry, move, fork and delete."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -29,10 +29,11 @@ class Stop:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
     """
-    What a stop found, and did unless the instance is unknown or finished.
+    The outcome of a stop; unknown and finished instances are left alone.
 
-    before: None if it is unknown. after: CANCELLED if that is done already. stop_at: when the grace
-    is over. launch_id, environment_id: of the open launch, if there is one.
+    before: the instance's state before the step; None if it is unknown. after: CANCELLED if the
+    step ended it. stop_at: when the grace ends. launch_id, environment_id: of the open launch, if
+    there is one.
     """
 
     before: State | None
@@ -47,8 +48,8 @@ class Retry:
     """
     An operator's retry.
 
-    image_id: what it goes on with; None means what it has. set_aside: checkpoints that are no
-    longer to be found.
+    image_id: the image with which the instance goes on; None keeps its own. set_aside: ids of
+    checkpoints to set aside: the next run doesn't find them.
     """
 
     instance_id: str
@@ -66,11 +67,12 @@ class Retry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retried:
     """
-    What a retry found, and did if it could.
+    The outcome of a retry.
 
-    before: None if the instance is unknown; COMPLETED: nothing was done. image_is_found: False if
-    nothing was done because its image is deleted, or the named one is not there. set_aside: those
-    of the named checkpoints that there were. closed_launch_id: the launch that was open until then.
+    before: the instance's state before the step; None if it is unknown. If it is COMPLETED, nothing
+    was done. image_is_found: False if nothing was done because the named image does not exist, or
+    its own is deleted. set_aside: the named checkpoints that existed. closed_launch_id: the launch
+    that the step closed.
     """
 
     before: State | None
@@ -82,10 +84,10 @@ class Retried:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
     """
-    What a move to another image found, and did if it could.
+    The outcome of a move to another image.
 
-    before: None if the instance is unknown; a final state: nothing was done. open_launch_id: of the
-    launch for which nothing was done.
+    before: the instance's state before the step; None if it is unknown. If it is final, nothing was
+    done. open_launch_id: the open launch because of which nothing was done.
     """
 
     before: State | None
@@ -96,10 +98,11 @@ class Moved:
 @dataclass(frozen=True, slots=True)
 class Fork:
     """
-    A copy of an instance's history up to a point, to go on from there as an instance of its own.
+    A new instance to be made with a copy of another one's history up to a point.
 
-    through_checkpoint_id: the last checkpoint that is copied; before_checkpoint_id: the first that
-    is not; with neither all are. image_id: what the copy runs; None means what the source runs.
+    through_checkpoint_id: the last copied checkpoint. before_checkpoint_id: the first checkpoint
+    that is not copied. With neither, all are copied. image_id: the copy's image; None means the
+    source's.
     """
 
     instance_id: str
@@ -127,12 +130,12 @@ class Fork:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forked:
     """
-    What a fork found, and did if nothing speaks against it.
+    The outcome of a fork.
 
-    is_found: whether there is such an instance. is_taken: the new id is another instance's.
-    point_is_found, image_is_found: whether there is what was named. open_child_id: a child that had
-    not ended in the history that is copied. copied: how many checkpoints. repeated: the checkpoint
-    ids behind the point, in the order of saving, which the copy makes again.
+    is_found: whether the source exists. is_taken: another instance has the new id. point_is_found,
+    image_is_found: whether the named checkpoint and image exist. open_child_id: a child that had
+    not ended in the copied history. copied: the number of copied checkpoints. repeated: the
+    checkpoint ids after the point, in the order of saving, whose calls the copy makes again.
     """
 
     is_found: bool = True
@@ -159,7 +162,7 @@ class Forked:
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """An instance that is to be deleted, itself or with its parent."""
+    """An instance to be deleted: the named one or one of its descendants."""
 
     instance_id: str
     state: State
@@ -174,7 +177,7 @@ _LEFT = frozenset(
         (State.ASLEEP, SignalType.PAUSE),
     }
 )
-"""States, each with the pending signal, of open instances that nothing but a user moves."""
+"""States, each with the pending signal, of open instances that only a user's request moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +185,10 @@ class Deletion:
     """
     A deletion of an instance.
 
-    ended_at: only if it has ended in this millisecond. also_suspended: also an open one as an
-    export leaves it, paused or asleep with a pending pause, without its clean-up. finished_before:
-    only if all that would go finished before this moment.
+    ended_at: delete only if the instance ended in this millisecond. also_suspended: also delete an
+    open instance that is paused, or asleep with a pending pause, as after an export; its clean-up
+    does not run. finished_before: delete only if the instance and all its descendants finished
+    before this moment.
     """
 
     instance_id: str
@@ -195,7 +199,7 @@ class Deletion:
     def refusal(
         self, before: State, finished_at: datetime | None, pending: SignalType | None
     ) -> "Deleted | None":
-        """Refuse an instance that stands so; None if only its relatives or launch may be why."""
+        """Return the refusal that this state of the instance gives; None if it gives none."""
         if self.ended_at is not None and (
             finished_at is None or _millisecond(finished_at) != _millisecond(self.ended_at)
         ):
@@ -205,20 +209,20 @@ class Deletion:
 
 
 def _millisecond(moment: datetime) -> datetime:
-    # Clients are told no more of a moment.
+    # Clients get times in milliseconds.
     return moment.replace(microsecond=moment.microsecond // 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
     """
-    What a deletion found, and did if nothing speaks against it.
+    The outcome of a deletion.
 
     before: None if the instance is unknown; an open state: nothing was done. open_parent_id,
-    open_child_id: an open relative for which nothing was done; the child may be a child's child.
-    open_launch_id: likewise, a launch of any of them that is not over. has_other_end: nothing was
-    done because it, or one below it, has not ended when it was expected to have. deleted: the ids
-    of those that are gone, all of the tenant.
+    open_child_id: an open relative because of which nothing was done; it may be any descendant.
+    open_launch_id: an open launch of any of them, because of which nothing was done. has_other_end:
+    nothing was done because the instance, or a descendant, ended at another time than expected.
+    deleted: the ids of the deleted instances, all of the tenant.
     """
 
     before: State | None
@@ -238,7 +242,7 @@ class Deleted:
         *,
         open_parent_id: str | None,
     ) -> "Deleted":
-        """Decide what a deletion of these does, the named instance first; that is not refused."""
+        """Decide the outcome for this family, whose first member is the named instance."""
         before, below = family[0].state, family[1:]
         open_child_id = next((one.instance_id for one in below if not one.state.is_final), None)
         open_launch_id = next((one.launch_id for one in family if one.launch_id is not None), None)

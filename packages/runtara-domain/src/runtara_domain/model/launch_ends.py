@@ -1,4 +1,4 @@
-"""How a launch's process ended, as far as there is evidence."""
+"""The end of a launch's process, as far as there is evidence."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from runtara_domain.error import InvalidValue
 
 
 class Cause(StrEnum):
-    """Why a launch is over: evidence, or UNKNOWN."""
+    """Why a launch has ended, by evidence; UNKNOWN without evidence."""
 
     EXITED = "exited"
     KILLED = "killed"
@@ -25,13 +25,13 @@ class Cause(StrEnum):
     IMAGE_MISSING = "image_missing"
     START_TIMEOUT = "start_timeout"
     WAITING = "waiting"
-    """No node has the resources free that its image asks for: it is tried again."""
+    """No node has enough free for its image: the launch is tried again."""
     RUNNER_FAILED = "runner_failed"
     UNKNOWN = "unknown"
 
 
 class OutputStatus(StrEnum):
-    """What a process says of itself in the file `output.json` that it leaves."""
+    """The status that a process writes into its file `output.json`."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -45,8 +45,8 @@ class ProcessOutput:
     """
     The valid content of an `output.json`.
 
-    result: JSON, of a completed process. checkpoint_id and wake_after: of a sleeping one, counted
-    from the process's end.
+    result: JSON, of a completed process. checkpoint_id, wake_after: of a sleeping process;
+    wake_after is counted from the process's end.
     """
 
     status: OutputStatus
@@ -59,11 +59,11 @@ class ProcessOutput:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchEnd:
     """
-    What is known of a process that has ended.
+    The evidence of a process's end.
 
-    exit_code and signal: at most one of them, none where it could not be read. reports: whether the
-    process follows the exit codes of our SDK, as Python images and workers do. stderr: the end of
-    what it wrote. reason: of a stop or a timeout, for people.
+    exit_code, signal: at most one of them is set; neither if it could not be read. reports: whether
+    the process uses the exit codes of our SDK, as Python images and workers do. stderr: the end of
+    its output. reason: of a stop or a timeout, for people.
     """
 
     cause: Cause
@@ -77,7 +77,7 @@ class LaunchEnd:
     cpu_usage_usec: int | None = None
 
     def describe(self) -> str:
-        """Return the cause in words, with the exit code or signal where there is one."""
+        """Return the cause in words, with the exit code or signal if there is one."""
         if self.reason:
             return self.reason
         match self.cause, self.exit_code, self.signal:

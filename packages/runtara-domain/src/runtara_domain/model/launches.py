@@ -1,4 +1,4 @@
-"""Records of launches: how an instance is started, launched, judged, stopped and gone on with."""
+"""Records of launches: starting an instance, claiming it, and closing its launch."""
 
 import json
 from collections.abc import Callable, Collection, Mapping
@@ -18,18 +18,18 @@ INLINE = "inline"
 """The runner of a worker, whose workflows run in its own process."""
 MAX_ENV_BYTES = 64 * 1024
 KEPT_LAUNCHES = 100
-"""How many launches of an instance are remembered."""
+"""The most launches of an instance that stay stored."""
 MAX_STDERR_BYTES = 64 * 1024
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -(2**31), 2**31 - 1
 LONGEST_TIMEOUT = timedelta(seconds=2**32 - 1)
-"""Of a launch: the longest that the protocol can name."""
+"""The longest timeout of a launch: the protocol can't express a longer one."""
 
 Judge: TypeAlias = Callable[[LaunchEnd, LaunchedInstance], Verdict]
-"""Gives the verdict on a launch; pure, because it runs inside a transaction."""
+"""Returns the verdict on a launch; it is pure, because it runs inside a transaction."""
 
 
 def new_launch_id() -> str:
-    """Make an id that no launch has had."""
+    """Return a new launch id."""
     return uuid4().hex
 
 
@@ -39,9 +39,9 @@ class InstanceStart:
     An instance to be launched: of an image, or of a workflow by name, which is resolved later.
 
     input: JSON; None, or no bytes, is no input. timeout: bounds each of its launches. env:
-    variables of its processes. priority: the higher is launched first. launch_after: not before
-    then. dedupe_key: at most one open instance of the tenant's queue (of those without a queue, if
-    it has none) is started with it.
+    variables of its processes. priority: higher priorities are launched first. launch_after: no
+    launch before this time. dedupe_key: at most one open instance of the tenant's queue has it (or
+    of the tenant's instances without a queue).
     """
 
     instance_id: str
@@ -78,19 +78,19 @@ class InstanceStart:
 
 
 _OF_MANY = frozenset({Cause.ENVIRONMENT_LOST, Cause.RUNNER_FAILED})
-"""Causes of launches that what they shared with others took along: one of these may be why."""
+"""Causes that end many launches at once: one of these launches may have caused them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """
-    A launch that was claimed: its instance is the environment's until the launch is closed.
+    A claimed launch: its instance belongs to the environment until the launch is closed.
 
-    number: counts the launches of the instance from 1. run: the newest run before this launch.
-    image: None if a worker runs the workflow. checkpoint_id: the newest. timeout: the smaller of
-    the start's and the image's. crashes: in a row without progress, before this launch. last_cause:
-    why the launch before is over, None where it left nothing to try again. The input is read by
-    itself.
+    number: counted from 1 for each instance. run: the newest run before this launch. image: None if
+    a worker runs the workflow. checkpoint_id: the newest one. timeout: the smaller of the start's
+    and the image's. crashes: in a row without progress, before this launch. last_cause: the cause
+    of the previous launch's end; None if that left nothing to try again. The input is read
+    separately.
     """
 
     launch_id: str
@@ -111,23 +111,23 @@ class Assignment:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether it may have killed what ran it, so that a worker lets it harm no other."""
+        """Whether the instance may have killed its process, so that a worker must isolate it."""
         return self.crashes > 0 or self.last_cause in _OF_MANY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """
-    What an environment can launch.
+    The launches that an environment can take.
 
-    can_run: tells whether it can run an image: pure and quick, because it runs inside the step.
-    sends_launch_id: tells whether processes of an image register with their launch id. workflows:
-    of a worker, the names it serves for `tenant_id`; an environment offers none. tenant_limit:
-    bounds tenants that have no limit of their own. silence: after this much of it a RUNNING
-    instance with an image that has no open launch is launchable; after `lost_silence` one whose
-    environment was lost; one of a lost worker at once, since its run is fenced by its launch.
-    worker_grace: how long an instance started by workflow name waits for a
-    worker that serves it, before an image does.
+    can_run: returns whether it can run an image; pure and quick, because it runs inside the step.
+    sends_launch_id: returns whether processes of an image register with their launch id. workflows:
+    of a worker, the names that it serves for `tenant_id`; empty for other environments.
+    tenant_limit: bounds tenants that have no stored limit. silence: a RUNNING instance with an
+    image and without an open launch is launchable after this time without a sign of life.
+    lost_silence: the same for an instance whose environment was lost; an instance of a lost worker
+    is launchable at once, because its launch fences its run. worker_grace: how long an instance
+    that was started by workflow name waits for a worker before an image may run it.
     """
 
     environment_id: str
@@ -141,7 +141,7 @@ class Offer:
     worker_grace: timedelta = timedelta(seconds=5)
 
     def silence_of(self, image_id: str | None, *, is_lost: bool) -> timedelta:
-        """Return how long a RUNNING instance that no environment watches must have been silent."""
+        """Return after how much silence an unwatched RUNNING instance is launchable."""
         if image_id is None:
             return timedelta(0)
         return self.lost_silence if is_lost else self.silence
@@ -171,13 +171,13 @@ class Claims:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """
-    What starting an instance found, and did.
+    The outcome of starting an instance.
 
-    created: whether the step created it. differs_in: what an instance that has the id already was
-    started with otherwise (tenant, image or workflow, input); empty if it is the same start.
-    image_is_found: False if nothing was done, because there is no such image of this tenant.
-    duplicate_of: the open instance that has the deduplication key, where nothing was done because
-    of it. claims: what the environment got that offered itself with the start, if it did.
+    created: whether the step created it. differs_in: if the id is taken, the ways in which that
+    instance's start differs (tenant, image or workflow, input); empty if it is the same start.
+    image_is_found: False if nothing was done because the tenant has no such image. duplicate_of:
+    the open instance with the deduplication key, because of which nothing was done. claims: the
+    claims of the environment that made an offer with the start.
     """
 
     created: bool = False
@@ -190,10 +190,10 @@ class Started:
 @dataclass(frozen=True, slots=True)
 class Closing:
     """
-    A launch that is over.
+    A launch to be closed.
 
-    chance: uniform in 0 to 1, spreads the back-off. only_if_lost: close it only if the lease of its
-    environment is over, or was given up.
+    chance: uniform in 0 to 1; it spreads the back-off. only_if_lost: close the launch only if the
+    lease of its environment has expired or was ended.
     """
 
     launch_id: str
@@ -205,11 +205,11 @@ class Closing:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
     """
-    What closing a launch found, and did.
+    The outcome of closing a launch.
 
-    is_closed: whether this step closed it: not if it was closed before, is unknown, or is not lost.
-    before, after: the instance's state around the step. launch_after: when the instance is launched
-    again at the earliest.
+    is_closed: whether this step closed it; False if it was closed before, is unknown, or is not
+    lost. before, after: the instance's state before and after the step. launch_after: the earliest
+    time of the instance's next launch.
     """
 
     is_closed: bool
@@ -223,12 +223,12 @@ class Closed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenLaunch:
     """
-    An open launch with what its environment must know of the instance.
+    An open launch, with the data of its instance that its environment needs.
 
-    run: None until it registers. timeout_at: when its time is over; None if it is not bounded.
-    last_activity_at: when its process was last heard of, or the instance was started. due_since:
-    since when the instance is due although the launch is open; None if it isn't. is_sleep_held:
-    whether a core holds a sleep of it. stop_at, stop_reason: of an operator's stop.
+    run: None until it registers. timeout_at: when it times out; None without a timeout.
+    last_activity_at: the last sign of life of its process, or the start of the instance. due_since:
+    since when the instance is due though the launch is open; None if it is not due. is_sleep_held:
+    whether a core holds a sleep of the instance. stop_at, stop_reason: of an operator's stop.
     """
 
     launch_id: str
@@ -257,10 +257,10 @@ class OpenLaunch:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """
-    A launch as it is remembered.
+    A stored launch.
 
-    run: of its process, None if it never registered. closed_at, cause, verdict: None while it is
-    open; a launch that was closed because another run took the instance has no verdict.
+    run: the run of its process; None if it never registered. closed_at, cause, verdict: None while
+    the launch is open; a launch that another run superseded has no verdict.
     """
 
     launch_id: str
@@ -285,7 +285,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class LaunchFilter:
-    """Which launches are meant; None means any."""
+    """Selects launches; a field that is None matches all."""
 
     instance_id: str | None = None
     environment_id: str | None = None
@@ -301,7 +301,7 @@ class LaunchFilter:
 
 
 def check_json(field: str, value: bytes) -> None:
-    """Refuse what is no JSON; raises InvalidValue, naming the position."""
+    """Raise InvalidValue, with the position, if bytes are no JSON."""
     values.check_bytes(field, value)
     try:
         json.loads(value, parse_constant=_refuse_constant)

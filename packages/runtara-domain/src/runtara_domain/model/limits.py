@@ -1,4 +1,4 @@
-"""Records of limits, queues and holds: what keeps an instance from being launched."""
+"""Records of limits, queues and holds, which keep instances from being launched."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from runtara_domain.error import InvalidValue
 
 
 class Scope(StrEnum):
-    """What a limit or a hold covers."""
+    """The kind of thing that a limit or a hold covers."""
 
     TENANT = "tenant"
     IMAGE = "image"
@@ -21,11 +21,11 @@ class Scope(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Limit:
     """
-    How many launches may be open at once, in all environments together.
+    The most open launches, in all environments together.
 
-    name: of the image or queue; empty for a tenant. max_concurrent: None is no bound. Only of a
-    queue: per_environment bounds those of one environment or worker, `rate` those begun within
-    `rate_period`.
+    name: of the image or queue; empty for a tenant. max_concurrent: None is no bound. For queues
+    only: per_environment bounds the open launches of one environment or worker, and `rate` the
+    launches that begin within `rate_period`.
     """
 
     scope: Scope
@@ -57,10 +57,10 @@ class Limit:
 @dataclass(frozen=True, slots=True)
 class LimitUse:
     """
-    A limit with what it bounds just now.
+    A limit with its present use.
 
-    running: open launches. waiting: instances of a queue that have no open launch and are not
-    finished; 0 for other scopes. oldest_waiting_at: when the first of them was created.
+    running: the number of open launches. waiting: the number of a queue's open instances without an
+    open launch; 0 for other scopes. oldest_waiting_at: when the first of these was created.
     """
 
     limit: Limit
@@ -72,7 +72,7 @@ class LimitUse:
 @dataclass(frozen=True, slots=True)
 class Hold:
     """
-    Nothing that it covers is launched.
+    A hold: no covered instance is launched.
 
     tenant_id: empty covers the name in every tenant. name: of the image or workflow; empty for a
     tenant.
@@ -94,7 +94,7 @@ class Hold:
         values.check_note("reason", self.reason)
 
     def covers(self, tenant_id: str, image_name: str | None, workflow: str | None) -> bool:
-        """Return whether an instance of these is held."""
+        """Return whether the hold covers an instance of this tenant, image and workflow."""
         if self.tenant_id not in ("", tenant_id):
             return False
         match self.scope:

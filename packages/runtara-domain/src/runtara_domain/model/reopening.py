@@ -1,4 +1,4 @@
-"""Records of reopening: how an operator has a finished instance go on."""
+"""Records of reopening, by which an operator lets a finished instance go on."""
 
 import json
 from base64 import b64encode
@@ -12,7 +12,7 @@ from runtara_domain.model.events import Event, EventType
 from runtara_domain.status import State
 
 REOPENED = "runtara.reopened"
-"""The subtype of the custom event that keeps the ending an instance had."""
+"""The subtype of the custom event that stores the instance's former end."""
 SET_ASIDE = "set aside when the instance was reopened"
 
 _MAX_OUTPUT_BYTES = 64 * 1024
@@ -22,9 +22,9 @@ _MAX_ERROR_LENGTH = 64 * 1024
 @dataclass(frozen=True, slots=True)
 class Reopening:
     """
-    A finished instance that is to go on.
+    A finished instance that shall go on.
 
-    set_aside: checkpoints that are no longer to be found, so that what led to them is done again.
+    set_aside: ids of checkpoints that the next run doesn't find: it makes their calls again.
     """
 
     instance_id: str
@@ -39,10 +39,10 @@ class Reopening:
 @dataclass(frozen=True, slots=True)
 class Reopened:
     """
-    What reopening an instance found, and did if its state allowed it.
+    The outcome of reopening an instance.
 
-    before: None if it is unknown. run: its newest run after the step. set_aside: those of the named
-    checkpoints that there were.
+    before: its state before the step; None if it is unknown. run: its newest run after the step.
+    set_aside: the named checkpoints that existed.
     """
 
     before: RunState | None
@@ -52,7 +52,7 @@ class Reopened:
 
 @dataclass(frozen=True, slots=True)
 class FormerEnding:
-    """How an instance had ended that is reopened."""
+    """The former end of a reopened instance."""
 
     state: State
     finished_at: datetime | None
@@ -61,9 +61,9 @@ class FormerEnding:
 
     def event(self, at: datetime) -> Event:
         """
-        Keep it as an event: a JSON object with `status`, `finished_at`, `error` and `output`.
+        Return the event's payload: a JSON object of `status`, `finished_at`, `error`, `output`.
 
-        An error is cut at 65,536 characters; the output is base64, left out above 64 KiB.
+        The error is cut at 65,536 characters; the output is base64, and left out above 64 KiB.
         """
         kept = {
             "status": self.state.value,
@@ -78,12 +78,12 @@ class FormerEnding:
 
 def aside(checkpoint_id: str, run: int, number: int) -> str:
     """
-    Name the audit row of a checkpoint that was set aside when this run was opened (number 0), or of
-    one of the retry attempts recorded for it until then.
+    Return the id of an audit row: of a checkpoint that was set aside when this run was opened
+    (number 0), or of a retry attempt that was recorded for it before.
     """
     return f"{checkpoint_id}{aside_suffix(run)}{number}"
 
 
 def aside_suffix(run: int) -> str:
-    """Return what such a row's id has behind the checkpoint's, before the number."""
+    """Return the part of an audit row's id between the checkpoint's id and the number."""
     return f"::reopened{run}::retry::"

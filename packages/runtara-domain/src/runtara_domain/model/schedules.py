@@ -1,4 +1,4 @@
-"""Records of schedules: when a workflow is started by itself, and what a tick does."""
+"""Records of schedules: the times at which a workflow is started, and the outcomes of ticks."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ CANCEL_GRACE = timedelta(seconds=5)
 
 
 class Overlap(StrEnum):
-    """What a tick does while the instance of an earlier tick is open."""
+    """The effect of a tick while the instance of an earlier tick is open."""
 
     SKIP = "skip"
     BUFFER_ONE = "buffer_one"
@@ -38,12 +38,12 @@ class Overlap(StrEnum):
 
 
 class LocalTimeRule(StrEnum):
-    """What a tick does whose local time a change of the clocks skips, or repeats."""
+    """The effect of a tick at a local time that a change of the clocks skips or repeats."""
 
     AS_CRON = "cron"
     """
-    As Debian's cron: a fixed time that is skipped comes with the change, and one that is repeated
-    comes the first time; where minute or hour begin with `*`, ticks go by the time that passes.
+    As Debian's cron: a skipped fixed time comes at the change, and a repeated one comes the first
+    time. If the minute or hour begins with `*`, ticks follow the elapsed time.
     """
     SKIP = "skip"
     """The tick is left out; for skipped times only."""
@@ -56,7 +56,7 @@ class LocalTimeRule(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Timing:
     """
-    When a schedule ticks.
+    The times at which a schedule ticks.
 
     cron: five fields, or a word such as `@daily`; the calendar checks it. time_zone: an IANA name.
     missing, duplicate: for local times that a change of the clocks skips or repeats.
@@ -82,9 +82,9 @@ class Schedule:
     """
     A workflow, or an image, that is started at the ticks of a timing.
 
-    name: unique within the tenant. catch_up: ticks that are later than this are passed over.
-    jitter: instances are launched up to this long after their tick, each tick by a span of its
-    own that is always the same. input: JSON; None gives the tick itself.
+    name: unique within the tenant. catch_up: a missed tick that is older than this starts nothing.
+    jitter: an instance is launched up to this long after its tick; the delay of a tick is always
+    the same. input: JSON; None stands for the tick's time.
     """
 
     tenant_id: str
@@ -122,7 +122,7 @@ class Schedule:
         values.check_range("priority", self.priority, LOWEST_PRIORITY, HIGHEST_PRIORITY)
 
     def instance_id(self, tick: datetime) -> str:
-        """Return the id of the instance of a tick, which no other schedule's tick has."""
+        """Return the id of a tick's instance; ticks of other schedules have other ids."""
         return f"{self._prefix}{shown(tick)}"
 
     def triggered_id(self, unique: str) -> str:
@@ -130,13 +130,13 @@ class Schedule:
         return f"{self._prefix}{unique}"
 
     def delay(self, tick: datetime) -> timedelta:
-        """Return how long after its tick an instance is launched at the earliest."""
+        """Return the delay between a tick and the earliest launch of its instance."""
         digest = hashlib.sha256(self.instance_id(tick).encode()).digest()
         milliseconds = self.jitter // timedelta(milliseconds=1)
         return timedelta(milliseconds=int.from_bytes(digest[:8]) * milliseconds >> 64)
 
     def start(self, instance_id: str, tick: datetime, *, delayed: bool = True) -> InstanceStart:
-        """Give the start of an instance for a tick."""
+        """Return the start of an instance for a tick."""
         whole = self.input
         if whole is None:
             whole = json.dumps({TICK_KEY: {"schedule": self.name, "at": shown(tick)}}).encode()
@@ -159,7 +159,7 @@ class Schedule:
 
 
 class PausedBy(StrEnum):
-    """What has paused a schedule: an operator, or code that no longer declares it."""
+    """The cause of a pause: an operator, or code that no longer declares the schedule."""
 
     OPERATOR = "operator"
     CODE = "code"
@@ -225,7 +225,7 @@ class FireOutcome(StrEnum):
     WAITS = "waits"
     """The instance that a buffered tick waits for is still open; nothing was changed."""
     REFUSED = "refused"
-    """It could start no instance; the schedule's problem says why."""
+    """It could start no instance; the schedule's problem has the reason."""
     NOT_DUE = "not_due"
     """The schedule has changed, or another environment executed the tick; nothing was changed."""
 
@@ -233,7 +233,7 @@ class FireOutcome(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fired:
     """
-    What a tick did.
+    The effect of a tick.
 
     instance_id: the instance that it started, if any. cancelled_instance_id: the earlier instance,
     if the tick cancelled it.
@@ -293,7 +293,7 @@ class DueSchedules:
 
 
 def shown(tick: datetime) -> str:
-    """Write a tick as ids and inputs have it; ticks are whole minutes."""
+    """Return a tick as text, as in ids and inputs; ticks are whole minutes."""
     return f"{tick.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
 

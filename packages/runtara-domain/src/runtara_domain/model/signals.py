@@ -10,7 +10,7 @@ from runtara_domain.status import SignalType, State
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A signal that waits to be acknowledged."""
+    """A signal to an instance, which the instance acknowledges."""
 
     type: SignalType
     payload: bytes = b""
@@ -18,7 +18,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class CustomSignal:
-    """A value sent for one checkpoint of an instance, once and for good."""
+    """A value sent for one checkpoint id of an instance; the first value stands."""
 
     checkpoint_id: str
     payload: bytes = b""
@@ -31,10 +31,10 @@ class CustomSignal:
 @dataclass(frozen=True, slots=True)
 class Pending:
     """
-    The signals of an instance that it has not acknowledged.
+    An instance's pending signal, and the values sent to it.
 
-    before: None if the instance is unknown. custom_signals: the payloads sent for the checkpoints
-    that were asked for, by their ids.
+    before: the instance's state; None if it is unknown. custom_signals: the payloads sent for the
+    requested checkpoint ids, by these ids.
     """
 
     before: RunState | None
@@ -45,9 +45,10 @@ class Pending:
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
     """
-    What acknowledging a signal found, and did.
+    The outcome of acknowledging a signal.
 
-    before: None if the instance is unknown. after: the state it led to, None if nothing was done.
+    before: the instance's state before the step; None if it is unknown. after: its state after the
+    step; None if nothing was done.
     """
 
     before: RunState | None
@@ -57,11 +58,11 @@ class Acknowledged:
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """
-    What sending a signal found, and did if the instance is open.
+    The outcome of sending a signal; finished instances get none.
 
-    before: None if the instance is unknown. stands: whether it is the one sent that stands now; if
-    not, a cancel is pending, or another custom signal was first. waits: of a custom signal, what
-    the instance said that it waits for, as JSON; None if it said nothing, as while it runs.
+    before: the instance's state before the step; None if it is unknown. stands: whether the sent
+    signal stands now; if not, a cancel is pending, or an earlier custom signal stands. waits: for a
+    custom signal, the waits that the instance reported, as JSON; None without a report.
     """
 
     before: RunState | None
@@ -72,9 +73,9 @@ class Delivered:
 @dataclass(frozen=True, slots=True)
 class Sent:
     """
-    What sending a custom signal did; true if its value stands.
+    The outcome of sending a custom signal; true if its value stands.
 
-    hint: for the sender, where the instance is not known to wait for this name.
+    hint: a text for the sender if the instance is not known to wait for this name.
     """
 
     stands: bool

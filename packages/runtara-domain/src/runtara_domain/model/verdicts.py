@@ -1,4 +1,4 @@
-"""The records of a verdict: what the step that closes a launch finds, and what it then does."""
+"""Records of verdicts: the instance that a closing launch leaves, and the effect on it."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,14 +9,14 @@ from runtara_domain.status import State
 
 
 class Follow(StrEnum):
-    """What becomes of the instance."""
+    """The effect of a verdict on the instance."""
 
     NOTHING = "nothing"
     """Its row stays; if it sleeps, it is launched when it is due."""
     APPLY_OUTPUT = "apply_output"
-    """What the process said in `output.json`."""
+    """The process's `output.json` is applied."""
     RELAUNCH = "relaunch"
-    """It is launched again after a back-off that counts for nothing."""
+    """It is launched again after a back-off, and no crash is counted."""
     CRASH = "crash"
     """It is launched again after a back-off; too many in a row without progress fail it."""
     BLOCK = "block"
@@ -28,12 +28,12 @@ class Follow(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchedInstance:
     """
-    An instance's row as the step that closes its launch finds it.
+    An instance's row before its launch is closed.
 
-    is_taken: another run or launch has the instance. has_registered: the launch began a run.
-    crashes: in a row without progress, before this launch's end. checkpoint_id: the newest one;
-    last_checkpoint_id: the newest one when the launch before ended. last_delay: the back-off before
-    this launch, None if it had none. stop_reason: of an operator's stop, None without one.
+    is_taken: another run or launch superseded this launch. has_registered: the launch began a run.
+    crashes: in a row without progress, before this launch's end. checkpoint_id: the newest one.
+    last_checkpoint_id: the newest one at the end of the previous launch. last_delay: the back-off
+    before this launch; None without one. stop_reason: of an operator's stop; None without one.
     """
 
     state: State
@@ -47,18 +47,18 @@ class LaunchedInstance:
 
     @property
     def has_progressed(self) -> bool:
-        """Whether a checkpoint was saved since the launch before ended."""
+        """Whether a checkpoint was saved since the previous launch ended."""
         return self.checkpoint_id != self.last_checkpoint_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """
-    What the step that closes a launch does to the instance.
+    The decision about an instance after a launch of it has ended.
 
-    crashes: the count from now on. delay: how long the instance waits before its next launch, not
-    jittered; None where none follows. error: of an instance that fails, is cancelled or is blocked.
-    output: what an instance that ended or slept by `output.json` said.
+    crashes: the new count. delay: the wait before the next launch, without jitter; None if no
+    launch follows. error: of an instance that fails, is cancelled or is blocked. output: the
+    `output.json` of an instance that ends or sleeps by it.
     """
 
     follow: Follow

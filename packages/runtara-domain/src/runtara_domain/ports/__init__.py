@@ -1,4 +1,4 @@
 """
-What the core needs of the world, in its own words; each docstring is a promise adapters are held
-to.
+The core's interfaces to databases, transports, placements and time. Adapters must keep what the
+docstrings promise; contract tests check it.
 """

@@ -1,4 +1,4 @@
-"""What the core needs stored about checkpoints."""
+"""The port to stored checkpoints."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,26 +23,26 @@ from runtara_domain.status import Condition
 
 
 class Checkpoints(Protocol):
-    """Checkpoints: written once, read ever after."""
+    """Checkpoints: each is written once, and then only read."""
 
     async def save(
         self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
     ) -> Saved:
         """
-        Keep the state unless the id is taken, and move the instance's pointer to it.
+        Save the state unless the id is taken, and move the instance's pointer to it.
 
-        Of concurrent callers, in this process or another, exactly one saves it (`is_found` False);
-        the others get the kept state, or `is_large` in its place: steps of many callers run
-        together, and must not hold all their states at once. Saving moves the pointer and
-        `last_activity_at`; finding moves neither (a replay doesn't take an instance back). An
-        instance that was asleep moves to RUNNING, whether it saves or finds: `sleep_until` and the
-        wake claim are cleared. All of this is one step. An audit row of a retry attempt is no
-        checkpoint. An instance that does not admit the caller is left alone.
+        Of concurrent callers, in this process or another, exactly one saves (`is_found` False). The
+        others get the saved state, or `is_large` instead: steps of many callers run together, and
+        must not hold all their states in memory at once. Saving moves the pointer and
+        `last_activity_at`; finding moves neither, so that a replay doesn't move an instance back.
+        In both cases an instance that was asleep becomes RUNNING, and `sleep_until` and the wake
+        claim are cleared. All of this is one step. An audit row of a retry attempt is no
+        checkpoint. An instance that does not admit the caller is left unchanged.
         """
         ...
 
     async def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
-        """Read one; None if there is none, or if the id names a retry attempt's audit row."""
+        """Read a checkpoint; None if there is none, or if the id is an audit row's."""
         ...
 
     async def sleep(
@@ -56,17 +56,17 @@ class Checkpoints(Protocol):
         at: datetime,
     ) -> Slept:
         """
-        Keep the checkpoint with its absolute deadline, and put the instance to sleep.
+        Save the checkpoint with its absolute deadline, and put the instance to sleep.
 
         The deadline belongs to the checkpoint: the first call's `at` plus the duration (at most
-        `values.MAX_SLEEP`); a checkpoint that has none gets one now, a state once kept stays, and
-        saving moves the instance's pointer. Then, in the same step: `keep_running` and the instance
-        RUNNING: nothing is moved; deadline over, or a cancel pending, and not `detach`: an instance
-        asleep becomes RUNNING as if it stirred, nothing else is moved; else it becomes asleep,
-        `sleep_until` the earliest of this deadline, `earliest` (that of the other sleeps held for
-        it) and, if it was asleep, what it was; what it awaits is kept; and it is claimed with
-        `claim`, unless another owner's claim runs or the sleep is detached. `last_activity_at`
-        moves.
+        `values.MAX_SLEEP`). A checkpoint without a deadline gets one now, a saved state stays, and
+        saving moves the instance's pointer. The same step then moves the instance. With
+        `keep_running` a RUNNING instance stays as it is. If the deadline has passed or a cancel is
+        pending, and the sleep is not detached, an instance asleep becomes RUNNING, and others stay
+        as they are. Otherwise the instance falls asleep: `sleep_until` becomes the earliest of this
+        deadline, `earliest` (of its other held sleeps) and, if it was asleep, its former value; its
+        waits are stored; and it is claimed with `claim`, unless another owner's claim is valid or
+        the sleep is detached. `last_activity_at` moves.
         """
         ...
 
@@ -74,9 +74,9 @@ class Checkpoints(Protocol):
         self, caller: Caller, attempt: RetryAttempt, *, when: Condition, at: datetime
     ) -> RunState | None:
         """
-        Keep an audit row of a failed attempt under `attempt.row_id`; the same again overwrites it.
+        Store an audit row of a failed attempt under `attempt.row_id`, or overwrite that row.
 
-        The outcome is how the instance stood, None if it is unknown; `last_activity_at` moves.
+        Returns the instance's state; None if it is unknown. `last_activity_at` moves.
         """
         ...
 
@@ -89,9 +89,9 @@ class Checkpoints(Protocol):
         largest_state: int = values.MAX_LISTED_STATE_BYTES,
     ) -> CheckpointPage:
         """
-        Read checkpoints in the order they were saved, from behind `after_id`; none if unknown.
+        Read checkpoints after `after_id` in the order of saving; none of an unknown instance.
 
-        largest_state: bytes of the states that come along.
+        largest_state: the largest state, in bytes, that is returned with its checkpoint.
         """
         ...
 
@@ -108,8 +108,9 @@ class Checkpoints(Protocol):
         largest_state: int | None = None,
     ) -> Sequence[CheckpointSummary]:
         """
-        Read checkpoints, the one saved last first.
+        Read checkpoints, the newest first.
 
-        largest_state: bytes of the states that come along; None: none does.
+        largest_state: the largest state, in bytes, that is returned with its checkpoint; None:
+        states are not returned.
         """
         ...

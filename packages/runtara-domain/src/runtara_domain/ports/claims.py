@@ -1,4 +1,4 @@
-"""What the core needs stored about claims on the right to wake instances."""
+"""The port to stored claims on the right to wake instances."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -9,17 +9,17 @@ from runtara_domain.status import Condition
 
 
 class Claims(Protocol):
-    """Claims: at most one an instance, and waking what they are for."""
+    """Claims, at most one for each instance, and waking instances."""
 
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         """
-        Claim instances that are due and under no claim that is still running.
+        Claim due instances that have no valid claim.
 
-        Due: asleep with `sleep_until` passed, or SUSPENDED with an unacknowledged cancel or resume;
-        a blocked one only with a signal that was sent since it blocked.
-        First come those that wait longest, counted from when they became due or, if that is later,
-        from the end of their last claim: so one that can't be launched goes to the back. Of
-        concurrent callers each instance goes to one.
+        An instance is due if it is asleep and `sleep_until` has passed, or if it is SUSPENDED with
+        an unacknowledged cancel or resume. For a blocked instance only signals count that were sent
+        after it blocked. The longest waiting come first, counted from the moment they became due
+        or, if that is later, from the end of their last claim: so an instance that can't be
+        launched goes to the back. Of concurrent callers each instance goes to one.
         """
         ...
 
@@ -27,8 +27,8 @@ class Claims(Protocol):
         """
         Return the earliest moment from `at` on at which `claim_due` may give an instance.
 
-        `at` itself if one is due now, None if nothing is going to be by itself. A sleep that
-        begins later, a claim that is given back or a signal may make it earlier.
+        Returns `at` if one is due now, and None if none will be due without a signal. A later
+        sleep, a released claim or a signal may make the moment earlier.
         """
         ...
 
@@ -36,25 +36,25 @@ class Claims(Protocol):
         self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
     ) -> Mapping[str, RunState]:
         """
-        Claim what sleepers hold, or go on claiming it, in one statement; tells how all stand.
+        Claim the instances of sleepers, or renew these claims, in one statement.
 
-        Of instances that are asleep and admit their sleeper. Not claimed is where another owner's
-        claim runs, nor where another holder's of the same owner does, unless less is left of it
-        than half the time of this one: then that holder has missed its renewals. Where no other
-        owner's runs, `sleep_until` becomes no later than the moment given with the sleeper, if one
-        is. Waits for no lock: unknown instances, and those held by another
-        step just now, are left as they were and missing from the answer.
+        Returns the states of the instances. Only instances that are asleep and admit their sleeper
+        are claimed. An instance with another owner's valid claim is not claimed. Nor is one with
+        the valid claim of another holder of the same owner, unless less than half of this claim's
+        time is left of it: then that holder has missed its renewals. If no other owner has a valid
+        claim, `sleep_until` becomes at most the moment given with the sleeper, if there is one. The
+        step waits for no lock: unknown instances, and instances locked by another step, are left
+        unchanged and missing from the result.
         """
         ...
 
     async def release(self, token: str, instance_ids: Collection[str], *, at: datetime) -> set[str]:
         """
-        Give back claims of this token; others are left alone.
+        Release the claims of this token on these instances; other claims are left unchanged.
 
-        What is given back has no holder from now on, though the clock be set back; `claim_due`
-        counts from `at`, as if the claim had ended then.
-        Waits for no lock: tells the instances whose claim is left, because another step held them
-        just now.
+        A released instance has no holder, even if the clock is set back later; `claim_due` counts
+        its wait from `at`. The step waits for no lock: it returns the ids of the instances that
+        another step had locked, whose claims stay.
         """
         ...
 
@@ -62,7 +62,7 @@ class Claims(Protocol):
         """
         Move an instance from sleep to RUNNING, if it admits the caller.
 
-        Not while another owner's claim runs; one that has expired doesn't count. `sleep_until` and
-        the claim are cleared, `last_activity_at` moves.
+        Nothing is done while another owner has a valid claim; expired claims don't count.
+        `sleep_until` and the claim are cleared, and `last_activity_at` moves.
         """
         ...

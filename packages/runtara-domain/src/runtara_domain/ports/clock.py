@@ -1,11 +1,11 @@
-"""Time, as the core sees it."""
+"""The port to clocks."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 
 class TellsTime(Protocol):
-    """A clock that is only read: this machine's, or the database's as a launcher knows it."""
+    """A clock to read: this machine's, or the database's as a launcher estimates it."""
 
     def now(self) -> datetime:
         """Return the time: aware, UTC, whole milliseconds."""
@@ -14,20 +14,20 @@ class TellsTime(Protocol):
 
 class Clock(TellsTime, Protocol):
     """
-    The one source of time: nothing in the core or an adapter asks another.
+    The only source of time of the core and its adapters.
 
-    A moment is waited for on the wall clock, which may be set; a span on one that never is.
+    Waits for a moment use the wall clock, which may be set; waits for a span use a monotonic clock.
     """
 
     def uptime(self) -> timedelta:
-        """Return the time gone by since some moment; setting the clock doesn't move it."""
+        """Return the time since an arbitrary moment; setting the wall clock doesn't change it."""
         ...
 
     async def sleep_until(self, moment: datetime) -> None:
         """
         Return once `now()` has reached the moment; at once if it has already.
 
-        A clock that is set meanwhile, and a machine that was suspended, are noticed in a second.
+        A change of the clock, and a resumed machine, are noticed within a second.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""What environments need stored about themselves: leases, by the database's clock."""
+"""The port to stored environments and their leases."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,19 +11,19 @@ class Environments(Protocol):
     """
     Environments and workers, each with a lease.
 
-    The only steps that take no time from the caller: leases begin and end by the database's clock,
-    which each step tells, so that callers correct the `at` of all other steps by it.
+    Leases begin and end by the database's clock, so these steps take no time from the caller. Each
+    step returns that clock's time, by which callers correct the `at` of all other steps.
     """
 
     async def open(self, new: NewEnvironment, *, ttl: timedelta) -> Lease:
         """
-        Take a lease for `ttl`, or go on with the one of this id.
+        Take a lease for `ttl`, or renew the lease of this id.
 
-        Open launches of the environment stay its own, unless its lease was over and another has
-        closed them. A drain is taken back, but for a worker whose lease is good. Associations of
-        instances with images that a Rust environment made are taken over. Rows of others are
-        forgotten whose lease has been over for a day and that have no open launch. Raises
-        InvalidValue if the id is of another kind.
+        The environment keeps its open launches, unless its lease had expired and another one has
+        closed them. A drain ends, except for a worker with a valid lease. Associations of instances
+        with images that a Rust environment made are taken over. Rows of other environments are
+        deleted if their lease expired a day ago and they have no open launch. Raises InvalidValue
+        if the id belongs to another kind of environment.
         """
         ...
 
@@ -37,22 +37,23 @@ class Environments(Protocol):
         lost_silence: timedelta = timedelta(seconds=45),
     ) -> Renewal | None:
         """
-        Renew the lease, also one that is over, and tell what is to be known at rest.
+        Renew the lease, also an expired one, and return what an idle environment must know.
 
-        One statement; at rest it is the only one. None if the environment is unknown or has given
-        its lease up: open it again. clock_offset: how far the caller's own clock is ahead.
-        silence, lost_silence: as in `Offer`.
+        It is one statement, and the only one of an idle environment. Returns None if the
+        environment is unknown or has ended its lease; the caller must then open it again.
+        clock_offset: how far the caller's clock is ahead of the database's. silence, lost_silence:
+        as in `Offer`.
         """
         ...
 
     async def close(self, environment_id: str) -> None:
-        """Give the lease up; launches that are still open count as lost at once."""
+        """End the lease; the environment's open launches count as lost at once."""
         ...
 
     async def drain(self, environment_id: str, *, draining: bool) -> bool:
-        """Have it claim nothing more, or again; False if there is no such environment."""
+        """Forbid the environment to claim, or allow it again; False if it does not exist."""
         ...
 
     async def page(self, *, gone_for: timedelta = timedelta(days=1)) -> Sequence[Environment]:
-        """Read all, by id, whose lease is good or has been over for no longer than that."""
+        """Read environments by id, except those whose lease expired longer ago than `gone_for`."""
         ...

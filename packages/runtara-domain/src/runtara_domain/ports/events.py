@@ -1,4 +1,4 @@
-"""What the core needs stored about events."""
+"""The port to stored events."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,15 +17,15 @@ from runtara_domain.status import Condition
 
 
 class Events(Protocol):
-    """Events, and the moves that come with some of them: an event and its move are one step."""
+    """Events; some of them move their instance, in the same step."""
 
     async def append(
         self, caller: Caller, event: Event, *, when: Condition, at: datetime
     ) -> Recorded:
         """
-        Keep an event that moves no state, if the instance admits the caller.
+        Store an event that moves no state, if the instance admits the caller.
 
-        `last_activity_at` moves with this and every other event that is kept.
+        Each stored event moves `last_activity_at`.
         """
         ...
 
@@ -33,27 +33,26 @@ class Events(Protocol):
         self, caller: Caller, event: Event, ending: Ending, *, when: Condition, at: datetime
     ) -> Recorded:
         """
-        Keep the event and end the instance so, if it admits the caller.
+        Store the event and end the instance, if it admits the caller.
 
         The row gets status, output or error, and `finished_at`; `sleep_until` and the wake claim
-        are cleared. An instance not superseded that has already ended in the same state with the
-        same output and error is `repeated`: nothing is written. Of concurrent endings one applies.
-        One that was reopened and has not begun a run since takes no ending of a caller without a
-        run: `after` is None.
+        are cleared. If the caller is not superseded, and the instance has ended in the same state
+        with the same output and error, the outcome is `repeated` and nothing is written. Of
+        concurrent ends one applies. A reopened instance that has not begun a run yet accepts no end
+        from a caller without a run: `after` is None.
         """
         ...
 
     async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
         """
-        Keep the event and move the instance to where `status.settle` leads, with what is pending
-        for it.
+        Store the event, and move the instance to the state that `status.settle` gives for its
+        pending signal.
 
-        A pending cancel or pause is acknowledged by it; a move to CANCELLED sets `finished_at`;
-        every move clears `sleep_until` and the wake claim, and what the event says that it awaits
-        is kept with a suspended instance. Where `settle` gives None, or the caller is superseded,
-        nothing is written and `after` is None; unless the cancel was acknowledged and the last
-        `started` or `suspended` kept is this event, with the same payload: that one ended the
-        instance, and this is `repeated`.
+        The step acknowledges a pending cancel or pause. A move to CANCELLED sets `finished_at`.
+        Every move clears `sleep_until` and the wake claim; a suspended instance gets the event's
+        waits. If `settle` gives None, or the caller is superseded, nothing is written and `after`
+        is None. But if the cancel was acknowledged, and the last stored `started` or `suspended` is
+        this event with the same payload, that event ended the instance: the outcome is `repeated`.
 
         With a `blocked_reason` an open instance is blocked instead, as by `instances.block`.
         """
@@ -61,16 +60,16 @@ class Events(Protocol):
 
     async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
         """
-        Take each step in turn as `append`, `end` or `suspend` would, all in one transaction.
+        Execute each step in order as `append`, `end` or `suspend` would, all in one transaction.
 
-        One that is not admitted is passed over, and its outcome says so.
+        A step that its instance does not admit changes nothing, as its outcome shows.
         """
         ...
 
     async def page(
         self, which: EventFilter, *, after_id: int = 0, offset: int = 0, limit: int = 100
     ) -> list[StoredEvent]:
-        """Read events in the order they were stored, behind `after_id`, `offset` passed over."""
+        """Read events after `after_id` in the order of storing, without the first `offset`."""
         ...
 
     async def count(self, which: EventFilter) -> int:

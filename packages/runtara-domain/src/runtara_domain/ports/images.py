@@ -1,4 +1,4 @@
-"""What environments need stored about images."""
+"""The port to stored images."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,16 +17,16 @@ class Images(Protocol):
     """
     Images and their bytes.
 
-    Bytes are put in as an upload, a chunk at a time, before the image is there; registering gives
-    them to the image. Rows that other programs put in, without bytes, are images too; a row that is
-    deleted plainly takes all that belongs to it along, its bytes at the next sweep.
+    Bytes are stored first, as an upload of chunks; registering gives them to the image. Rows that
+    other programs insert, without bytes, are images too. If plain SQL deletes an image's row, its
+    other rows are deleted with it, and its bytes at the next sweep.
     """
 
     async def put_chunk(self, upload_id: str, position: int, data: bytes, *, at: datetime) -> None:
         """
-        Keep a part of an upload: at most 1 MiB, positions counted from 0, one after the other.
+        Store a part of an upload; positions are counted from 0, without gaps.
 
-        Raises InvalidValue if it is larger, or the position has other bytes already.
+        Raises InvalidValue if it has over 1 MiB, or if the position has other bytes already.
         """
         ...
 
@@ -34,25 +34,23 @@ class Images(Protocol):
         self, new: NewImage, upload_id: str | None, *, at: datetime
     ) -> RegisteredImage:
         """
-        Make a new version of the name with the upload's bytes, and have the name point to it.
+        Store a new version of the name with the upload's bytes, and let the name point to it.
 
-        If the newest version that is not deleted has the same bytes, runner and metadata, nothing
-        is done but to forget the upload. upload_id: None if there are no bytes. Of concurrent
-        registrations of a name each sees the one before. Blocked instances that use the name move
-        to the new version and become due, and a `max_concurrent` in the metadata becomes the limit
-        of the name. Raises InvalidValue, and keeps nothing, if the chunks are not all there or
-        have not the size that is stated.
+        If the newest version that is not deleted has the same bytes, runner and metadata, the step
+        only deletes the upload. upload_id: None if there are no bytes. Concurrent registrations of
+        a name come one after the other. Blocked instances that use the name move to the new version
+        and become due. A `max_concurrent` in the metadata becomes the limit of the name. Raises
+        InvalidValue, and stores nothing, if chunks are missing or have another size than stated.
         """
         ...
 
     async def discard(self, upload_id: str) -> None:
-        """Forget an upload that was not registered; one that was stays."""
+        """Delete an upload, unless it was registered."""
         ...
 
     async def get(self, image_id: str, tenant_id: str | None = None) -> Image | None:
         """
-        Read one, also one that is deleted but hidden; None if there is none, or it is another
-        tenant's.
+        Read an image, also a hidden one; None if there is none, or if it is another tenant's.
         """
         ...
 
@@ -63,7 +61,7 @@ class Images(Protocol):
     async def page(
         self, which: ImageFilter, *, offset: int = 0, limit: int = 100
     ) -> Sequence[Image]:
-        """Read images, newest first, ties by id."""
+        """Read images, newest first; images of equal time by id."""
         ...
 
     async def count(self, which: ImageFilter) -> int:
@@ -71,29 +69,29 @@ class Images(Protocol):
         ...
 
     async def chunk(self, image_id: str, position: int) -> bytes | None:
-        """Read a part of an image's bytes; None behind the last, and if it has none."""
+        """Read a part of an image's bytes; None after the last part, or without bytes."""
         ...
 
     async def delete(self, image_id: str, tenant_id: str, *, at: datetime) -> DeletedImage:
         """
         Delete an image, unless open instances use it.
 
-        The row is locked before the instances are counted, and start, move and fork lock it too: so
-        a start either is counted or finds no image. An image that no instance was started with is
-        gone outright; else it is hidden, its bytes are gone, and history still shows it. The name
-        then points to the newest version that is left.
+        The step locks the image's row before it counts the instances; start, move and fork lock the
+        row too. So a start is either counted, or finds no image. If no instance was ever started
+        with the image, its row is deleted. Otherwise its bytes are deleted, and the row is hidden:
+        only the history of instances shows it. The name then points to the newest version left.
         """
         ...
 
     async def set_problem(self, image_id: str, problem: str | None) -> bool:
         """
-        Note why an image can't be run, at most 64 KiB, or that it can; False if there is none.
+        Store why an image can't be run, at most 64 KiB; None removes it. False: no such image.
 
-        Open instances of it that have no open launch and are not asleep are blocked with the
-        problem: they move when a new version is registered.
+        A problem blocks the image's open instances that have no open launch and are not asleep;
+        they move to the next version when it is registered.
         """
         ...
 
     async def sweep(self, before: datetime, *, limit: int = 100) -> int:
-        """Forget uploads begun before then that no image has; tells how many."""
+        """Delete unregistered uploads that began before a moment; return their number."""
         ...

@@ -1,4 +1,4 @@
-"""What the core needs stored about instances."""
+"""The port to stored instances."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -27,9 +27,9 @@ class Instances(Protocol):
     """
     Instances, their states and runs.
 
-    A step of any port that ends an instance which has a parent also puts in `ending_signal` as a
-    custom signal for the parent, as `Signals.send_custom` would, if the parent exists, is open and
-    belongs to the same tenant. The ending stands without it.
+    Any step that ends an instance with a parent also sends the parent `ending_signal`, as
+    `Signals.send_custom` would, if the parent exists, is open and belongs to the same tenant.
+    Otherwise the instance ends without that signal.
     """
 
     async def register(
@@ -41,29 +41,28 @@ class Instances(Protocol):
         An unknown instance is created RUNNING in its run 1, unless the registration names a
         checkpoint, a launch or a run to continue (none of them can exist). A known one becomes
         RUNNING in its next run if the tenant owns it, its state is in `when`, the named checkpoint
-        exists and the named launch is the one in its row; with that `sleep_until`, the wake claim,
-        what it awaited and why it was blocked are cleared, a pending resume is acknowledged, the
-        code version is kept if it is given, and `workflow` and `started_at` are set if they were
-        not. Each run begun adds one `started` event. With `continue_run` nothing is moved or added.
-        When anything speaks against it, nothing is changed, and the outcome tells all that was
-        found.
+        exists and the named launch is the one in its row. Then `sleep_until`, the wake claim, its
+        waits and its blocked reason are cleared, a pending resume is acknowledged, the code version
+        is stored if it is given, and `workflow` and `started_at` are set if they were not. Each new
+        run adds one `started` event. With `continue_run` nothing is moved or added. If a condition
+        fails, nothing is changed, and the outcome has the result of each check.
         """
         ...
 
     async def get(self, instance_id: str) -> Instance | None:
-        """Read one; None if there is none."""
+        """Read an instance; None if there is none."""
         ...
 
     async def run_state(self, instance_id: str) -> RunState | None:
-        """Read state and run alone; None if there is none."""
+        """Read only an instance's state and run; None if there is no such instance."""
         ...
 
     async def mark_active(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         """
         Move `last_activity_at` forward to `at` for callers that are open and not superseded.
 
-        Unknown instances are passed over; it never moves backward. Waits for no lock: tells which
-        instances another step had in hand just now, so that they are left as they were.
+        It never moves backward. Unknown instances are ignored. The step waits for no lock: it
+        returns the ids of instances that another step had locked, which are left unchanged.
         """
         ...
 
@@ -71,39 +70,40 @@ class Instances(Protocol):
         self, caller: Caller, report: Report, *, when: Condition, at: datetime
     ) -> RunState | None:
         """
-        Keep what a caller says of itself, if it admits that; tells how it stood before.
+        Store a caller's report if the instance admits the caller; return its state before.
 
-        What is None stays as it was. `last_activity_at` moves forward. Nothing is woken by it.
+        A field that is None keeps its stored value. `last_activity_at` moves forward. No watch is
+        called.
         """
         ...
 
     async def create(self, new: NewInstance, *, at: datetime) -> bool:
-        """Keep a PENDING instance; False, and nothing is changed, if the id is taken."""
+        """Store a PENDING instance; False, and nothing is changed, if the id is taken."""
         ...
 
     async def start_child(
         self, caller: Caller, child: NewChild, *, when: Condition, at: datetime
     ) -> ChildStarted:
         """
-        Keep a PENDING instance as a child of the caller, for the same tenant, if it admits that.
+        Store a PENDING child of the caller, for the same tenant, if the caller is admitted.
 
-        A successor gets the image and the variables of the caller, and no parent. Where the id is
-        taken nothing is changed. Of concurrent callers one creates the child.
+        A successor gets the caller's image and variables, and no parent. If the id is taken,
+        nothing is changed. Of concurrent callers one creates the child.
         """
         ...
 
     async def input(self, instance_id: str) -> bytes | None:
-        """Read what an instance was created with; None if nothing, or if it is unknown."""
+        """Read an instance's input; None if it has none, or is unknown."""
         ...
 
     async def run_states(self, instance_ids: Collection[str]) -> Mapping[str, RunState]:
-        """Read state and run of many at once; unknown ones are missing from the answer."""
+        """Read the state and run of many instances; unknown ones are missing from the result."""
         ...
 
     async def page(
         self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
     ) -> list[InstanceSummary]:
-        """Read instances, newest first, ties by id; `after` is the last of the page before."""
+        """Read instances, newest first, then by id; `after` is the last one of the former page."""
         ...
 
     async def count(self, which: InstanceFilter) -> int:
@@ -112,9 +112,9 @@ class Instances(Protocol):
 
     async def inactive_since(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
         """
-        Find RUNNING instances not heard of since then, the longest silent first.
+        Find RUNNING instances without a sign of life since then, the longest silent first.
 
-        Heard of: `last_activity_at`, else `started_at`, else `created_at`.
+        The last sign of life is `last_activity_at`, else `started_at`, else `created_at`.
         """
         ...
 
@@ -124,8 +124,9 @@ class Instances(Protocol):
         """
         End an instance from outside, if it admits the caller; None if it is unknown.
 
-        With a run given, only if it is still the newest. The row gets all of the ending and
-        `finished_at`; `sleep_until` and the wake claim are cleared. No event is added.
+        A caller with a run is admitted only if its run is the newest. The row gets all fields of
+        the ending and `finished_at`; `sleep_until` and the wake claim are cleared. No event is
+        added.
         """
         ...
 
@@ -135,34 +136,34 @@ class Instances(Protocol):
         """
         Pause an instance whose code can't go on, with the reason, if it admits the caller.
 
-        None if it is unknown. With a run given, only if it is still the newest. `sleep_until`, the
-        wake claim and what it awaited are cleared, `error` gets the reason, at most 64 KiB. No
-        signal is settled, and the one that is pending no longer makes the instance due: a cancel or
-        resume that is sent later does. Blocked already, it gets the new reason alone. No event is
-        added.
+        Returns None if it is unknown. A caller with a run is admitted only if its run is the
+        newest. `sleep_until`, the wake claim and the waits are cleared; `error` gets the reason, at
+        most 64 KiB. No signal is acknowledged. The pending signal no longer makes the instance due,
+        but a later cancel or resume does. If the instance is blocked already, only its reason
+        changes. No event is added.
         """
         ...
 
     async def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
         """
-        Have a finished instance go on, if its state is in `when`: asleep, and due at `at`.
+        Let a finished instance go on if its state is in `when`: it is asleep, and due at `at`.
 
-        `finished_at`, `output` and `error` are cleared, and kept in a custom event
-        `runtara.reopened`. The run moves on: what the former ones still ask is superseded, and an
-        ending of a caller that never registered is refused until a run has begun. A pending signal
-        is settled; at a parent that is open the custom signal of the ending is removed. Of its own
-        children the instance hears as they are by then: the custom signals of those that are open
-        are removed, and those of the finished are put in, or replaced if they tell of something
-        else. Checkpoints that are set aside, and the retry attempts recorded for them, stay as
-        audit rows under `model.reopening.aside` and are found no more; the pointer, if it named one
-        of them, moves to the newest that is left. All else stays.
+        A custom event `runtara.reopened` stores `finished_at`, `output` and `error`, which are
+        cleared. The run number grows: requests of former runs are superseded, and an ending from a
+        caller that never registered is refused until a run has begun. A pending signal is
+        acknowledged. If the parent is open, the custom signal of the former end is removed there.
+        The instance's own signals of its children are brought up to date: those of open children
+        are removed, those of finished children are stored or replaced. Checkpoints that are set
+        aside, and the retry attempts recorded for them, become audit rows under
+        `model.reopening.aside`, and are found no more. If the pointer named one of them, it moves
+        to the newest checkpoint left. Everything else stays.
         """
         ...
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         """
-        Delete finished instances with all that belongs to them, the oldest first; tells how many.
+        Delete finished instances with all their data, the oldest first, and return their number.
 
-        Children whose parent is open are passed over.
+        Children with an open parent are kept.
         """
         ...

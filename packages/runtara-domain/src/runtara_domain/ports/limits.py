@@ -1,4 +1,4 @@
-"""What environments need stored about limits, queues and holds."""
+"""The port to stored limits, queues and holds."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,8 +11,8 @@ class Limits(Protocol):
     """
     Limits of open launches, and holds.
 
-    A claim under a limit locks its row and counts, so that no two environments together exceed it.
-    A change that allows more launches calls the watches.
+    A claim under a limit locks the limit's row and counts open launches, so that environments
+    together never exceed it. A change that allows more launches calls the watches.
     """
 
     async def put(self, limit: Limit) -> bool:
@@ -21,22 +21,22 @@ class Limits(Protocol):
 
     async def remove(self, scope: Scope, tenant_id: str, name: str = "") -> int | None:
         """
-        Take a limit away; None if there was none, else 0.
+        Remove a limit; returns None if there was none, else 0.
 
-        A queue with open instances stays; the result is then their number.
+        A queue with open instances is not removed; the result is then their number.
         """
         ...
 
     async def page(self, tenant_id: str | None = None) -> Sequence[LimitUse]:
-        """Read limits with what they bound just now, by scope, tenant and name."""
+        """Read limits with their present use, by scope, tenant and name."""
         ...
 
     async def hold(self, hold: Hold, *, at: datetime) -> None:
-        """Launch nothing that it covers; the same hold again replaces its reason."""
+        """Store a hold, or replace the reason of the same hold."""
         ...
 
     async def release(self, scope: Scope, tenant_id: str, name: str = "") -> bool:
-        """Take a hold away; False if there was none."""
+        """Remove a hold; False if there was none."""
         ...
 
     async def holds(self) -> Sequence[Hold]:

@@ -1,4 +1,4 @@
-"""The ports to what is stored, together, and their lifetime."""
+"""All ports to storage together, and their lifetime."""
 
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from runtara_domain.ports.schedules import Schedules
 
 LAUNCHABLE_WITHIN = timedelta(seconds=15)
-"""How early watches tell of a sleep or claim that ends; ask `Claims.next_due` for later ones."""
+"""How early watches call for a sleep or claim that ends; `Claims.next_due` has later ones."""
 
 
 class Persistence(Protocol):
     """
-    Storage, open between `async with` and its end.
+    Storage, open within its `async with` block.
 
-    Every step is durable when its call returns; a call whose caller is cancelled is carried out
-    whole or not at all. What the database cannot do raises DatabaseError, with the driver's error
-    as its cause.
+    A step is durable when its call returns. The step of a cancelled caller is executed completely,
+    or not at all. If the database fails, a step raises DatabaseError, with the driver's error as
+    its cause.
     """
 
     @property
@@ -63,7 +63,7 @@ class Persistence(Protocol):
     def schedules(self) -> "Schedules": ...
 
     async def check(self) -> None:
-        """Ask the database whether it answers; raises DatabaseError if not."""
+        """Check that the database answers; raises DatabaseError if not."""
         ...
 
     def watch(
@@ -73,16 +73,17 @@ class Persistence(Protocol):
         launchable: Callable[[], None] | None = None,
     ) -> AbstractAsyncContextManager[None]:
         """
-        Watch, within the block, for signals: of this process, of other processes and of plain SQL.
+        Within the block, watch for signals sent by this process, other processes or plain SQL.
 
         `changed` is called in the event loop with the ids of the instances that have signals, or
         with None if any instance may have one.
 
-        `launchable` is called when instances may have become launchable: they were put in as
-        PENDING, their sleep is over, a claim was given back, a suspended one got a cancel or a
+        `launchable` is called when instances may have become launchable: they were stored as
+        PENDING, their sleep is over, a claim was released, a suspended one got a cancel or a
         resume, or their launch has ended. It is called for instances that are launchable within
         LAUNCHABLE_WITHIN; `Claims.next_due` gives the later moments. One call may stand for many
-        instances, and for none that is left. Neither callback may block or raise.
+        instances; when it comes, another environment may have claimed them. Neither callback may
+        block or raise.
 
         Changes before the block is entered may go unnoticed: enter first, then read. While no block
         runs, the watch costs nothing.
@@ -93,8 +94,8 @@ class Persistence(Protocol):
         """
         Open the database.
 
-        Its schema is brought up to date, unless that is left to others: then one that lacks
-        something is refused. Raises DatabaseError saying what to do.
+        The schema is brought up to date; if other programs are to do that, a schema that lacks
+        something is refused. Raises DatabaseError with the remedy.
         """
         ...
 

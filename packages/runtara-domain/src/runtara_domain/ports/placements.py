@@ -1,4 +1,4 @@
-"""Where launches run, and what the engine of launches asks of that place."""
+"""The port to placements, where processes run."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -12,25 +12,24 @@ from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
 
 HasEnded: TypeAlias = Callable[[str, LaunchEnd], None]
-"""Called with a launch's id and the end of its process; neither blocks nor raises."""
+"""Gets a launch's id and the end of its process; it must not block or raise."""
 
 
 class StopSignal(StrEnum):
-    """What a process is sent."""
+    """A signal to a process."""
 
     TERMINATE = "terminate"
-    """Leave: SIGTERM."""
+    """SIGTERM: end after clean-up."""
     KILL = "kill"
-    """End at once, with all the processes it has: SIGKILL."""
+    """SIGKILL: end at once, with all child processes."""
 
 
 class LaunchFailed(Exception):
     """
-    A launch has no process, and gets none.
+    A launch could not get a process.
 
-    end: the evidence, with the reason in the place of what a process would have written. problem:
-    what is wrong with the image itself, so that no launch of it can have a process; None if another
-    launch may.
+    end: the evidence, with the reason as the process's output. problem: a fault of the image, for
+    which no launch of it can get a process; None if another launch may.
     """
 
     def __init__(self, cause: Cause, reason: str, *, problem: str | None = None) -> None:
@@ -41,14 +40,14 @@ class LaunchFailed(Exception):
 
 class Placement(Protocol):
     """
-    A place where processes run: this machine, or an engine's cluster.
+    Runs processes, on this machine or on an engine's cluster.
 
-    A process outlives the environment that launched it, and is found again by the next environment
-    of the same id. How a process ended is kept until it is confirmed.
+    A process outlives the environment that launched it; the next environment of the same id finds
+    it again. The end of a process is kept until it is confirmed.
     """
 
     def can_run(self, image: Image) -> bool:
-        """Return whether it can run an image, from what is known; quick, and always the same."""
+        """Return whether it can run an image; quick, and always the same for an image."""
         ...
 
     def sends_launch_id(self, image: Image) -> bool:
@@ -57,9 +56,9 @@ class Placement(Protocol):
 
     def watch(self, ended: HasEnded) -> AbstractAsyncContextManager[None]:
         """
-        Call `ended`, within the block, for each process that ends, and for unconfirmed ends.
+        Within the block, call `ended` for each process that ends, and for unconfirmed earlier ends.
 
-        It may be called several times for one end.
+        `ended` may be called several times for one end.
         """
         ...
 
@@ -67,37 +66,37 @@ class Placement(Protocol):
         self, assignment: Assignment, given: bytes | None, *, may_start: Callable[[], bool]
     ) -> str:
         """
-        Start a launch's process, once however often it is asked; give its handle.
+        Start a launch's process and return its handle; repeated calls start one process.
 
-        given: the instance's input, of an image alone. `may_start` is asked right before the
-        process is started. Raises LaunchFailed if there is no process.
+        given: the instance's input, for images only. may_start: called right before the start; if
+        it returns False, no process is started. Raises LaunchFailed if there is no process.
         """
         ...
 
     async def send(self, launch_id: str, signal: StopSignal) -> None:
-        """Send a process a signal; does nothing if there is none."""
+        """Send a launch's process a signal; does nothing if the launch has no process."""
         ...
 
     async def take_up(self, launches: Sequence[OpenLaunch]) -> None:
         """
-        Watch the processes of these launches again; end all others of this environment.
+        Watch the processes of these launches again; end all other processes of the environment.
 
-        `ended` is called for a process that is gone, with as much as is known of its end.
+        For a process that has ended, `ended` is called with the evidence that is left.
         """
         ...
 
     async def confirm(self, launch_id: str) -> None:
-        """Let a launch that has ended be forgotten: its verdict is stored."""
+        """Forget a launch that has ended, because its verdict is stored."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LogPiece:
     """
-    A piece of what a launch's process has written.
+    A piece of the output of a launch's process.
 
-    end: the offset behind it, counted from the first byte that the process wrote. size: how many
-    bytes it has written so far.
+    end: the offset after the piece, counted from the first byte that the process wrote. size: the
+    number of bytes that it has written so far.
     """
 
     data: bytes
@@ -107,15 +106,15 @@ class LogPiece:
 
 @runtime_checkable
 class KeepsLogs(Protocol):
-    """A placement that shows what processes write, also while they run."""
+    """A placement that can return the output of processes, also while they run."""
 
     async def read_log(
         self, tenant_id: str, instance_id: str, launch_id: str, offset: int, limit: int
     ) -> LogPiece | None:
         """
-        Read at most `limit` bytes from an offset, or from the first byte that is still there.
+        Read at most `limit` bytes from an offset, or from the first byte that is still stored.
 
-        None if there is no such output, or it can't be reached now.
+        Returns None if there is no such output, or if it can't be reached now.
         """
         ...
 
@@ -130,7 +129,7 @@ class KeepsFolders(Protocol):
         """
         Remove folders that no launch needs any more, and return how many.
 
-        is_known: returns whether an instance is stored. older_than: all folders go of an instance
-        that is not stored and had no launch for that long. None: such folders stay.
+        is_known: returns whether an instance is stored. older_than: all folders of an instance that
+        is not stored, and had no launch for that long, are removed; None keeps such folders.
         """
         ...

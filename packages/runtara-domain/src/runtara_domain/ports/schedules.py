@@ -1,4 +1,4 @@
-"""What environments need stored about schedules, and what tells them the time of ticks."""
+"""The ports to stored schedules, and to the calendar that computes ticks."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,24 +20,25 @@ class Schedules(Protocol):
     """
     Schedules, each known by its tenant and name.
 
-    Whatever moves a schedule on is one step with what the tick does, so that over all environments
-    each tick is carried out once.
+    One step executes a tick and moves its schedule on, so that the environments together execute
+    each tick once.
     """
 
     async def put(self, schedule: Schedule, *, next_tick_at: datetime | None, at: datetime) -> bool:
         """
-        Keep a schedule, or replace the one of its name; True if there was none.
+        Store a schedule, or replace the schedule of its name; True if the schedule is new.
 
-        A pause stands, and the next tick stays if the timing does; else it is `next_tick_at`.
+        A paused schedule stays paused. The next tick stays if the timing does; otherwise it becomes
+        `next_tick_at`.
         """
         ...
 
     async def declare(self, declaration: Declaration, *, at: datetime) -> Declared:
         """
-        Keep what code declares: a new schedule, a change of one, or a pause of one that is gone.
+        Store a declaration: a new schedule, a change, or a pause if the code has none any more.
 
-        The version of the code that was first seen last is the newest; an older one changes
-        nothing. A schedule that an operator has put, and an operator's pause, stand.
+        The newest version of the code is the one that was first seen last; an older version changes
+        nothing. A schedule that an operator stored, and an operator's pause, are kept.
         """
         ...
 
@@ -52,51 +53,51 @@ class Schedules(Protocol):
         after: tuple[str, str] | None = None,
         limit: int = 100,
     ) -> Sequence[StoredSchedule]:
-        """Read schedules by tenant and name; `after` is what the page before ended with."""
+        """Read schedules by tenant and name; `after` names the last one of the former page."""
         ...
 
     async def pause(self, tenant_id: str, name: str, reason: str = "") -> bool:
-        """Have it start nothing until it is resumed; False if there is none."""
+        """Pause a schedule until it is resumed; False if there is none."""
         ...
 
     async def resume(self, read: StoredSchedule, *, next_tick_at: datetime | None) -> bool:
-        """Have a paused schedule go on, unless it has changed since it was read; then False."""
+        """Resume a paused schedule; False if it has changed since it was read."""
         ...
 
     async def remove(self, tenant_id: str, name: str) -> bool:
-        """Take a schedule away, and keep the instances it started; False if there was none."""
+        """Delete a schedule, and keep the instances that it started; False if there was none."""
         ...
 
     async def due(
         self, *, at: datetime, after: StoredSchedule | None = None, limit: int = 100
     ) -> DueSchedules:
         """
-        Read the schedules that are to be looked at by now, and when the next one is.
+        Read the schedules that are due at `at`, and when the next one is.
 
-        `after` is what the part before ended with.
+        after: the last schedule of the former page.
         """
         ...
 
     async def fire(self, firing: Firing, *, at: datetime) -> Fired:
         """
-        Carry out a tick, if it is open and the schedule is as it was read.
+        Execute a tick, if it is still due and the schedule is as it was read.
 
-        Starts its instance or keeps the tick waiting, cancels the instance of the earlier tick, and
-        moves the schedule on, all as its overlap says. An instance that has the tick's id already
-        counts as started.
+        The step starts the tick's instance or buffers the tick, cancels the instance of the earlier
+        tick, and moves the schedule on, according to its overlap. An existing instance with the
+        tick's id counts as started.
         """
         ...
 
 
 class Calendar(Protocol):
-    """Reads cron expressions, and knows the clocks of the world."""
+    """Computes ticks from cron expressions and time zones."""
 
     def check(self, timing: Timing) -> None:
         """Raise InvalidValue, naming the field and what it takes, if a timing can't be used."""
         ...
 
     def next_tick(self, timing: Timing, after: datetime) -> datetime | None:
-        """Return the first tick after a moment, in UTC; None if none ever comes."""
+        """Return the first tick after a moment, in UTC; None if no tick follows."""
         ...
 
     def local(self, timing: Timing, tick: datetime) -> datetime:

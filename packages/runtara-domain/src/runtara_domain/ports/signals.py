@@ -1,4 +1,4 @@
-"""What the core needs stored about signals."""
+"""The port to stored signals."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -17,18 +17,18 @@ from runtara_domain.status import Condition, SignalType
 
 class Signals(Protocol):
     """
-    Signals: at most one pending an instance, and one custom signal for each of its checkpoints.
+    Signals: an instance has at most one pending, and one custom signal for each checkpoint id.
 
-    Rows that other programs put in count as sent.
+    Rows that other programs insert count as sent.
     """
 
     async def pending(self, caller: Caller, checkpoint_ids: Collection[str] = ()) -> Pending:
         """
-        Read what waits to be acknowledged, and what was sent for the checkpoints that are named.
+        Read the pending signal, and the custom signals sent for the named checkpoint ids.
 
-        Of those the ones sent first, at least one, as many as have `values.MAX_POLLED_BYTES`
-        together. Nothing for an instance that is unknown, finished, or has a newer run than the
-        caller's.
+        The earliest custom signals come first: at least one, and as many as have
+        `values.MAX_POLLED_BYTES` together. An instance that is unknown, finished, or in a newer run
+        than the caller's gets no signals.
         """
         ...
 
@@ -36,12 +36,11 @@ class Signals(Protocol):
         self, caller: Caller, acknowledged: SignalType, *, at: datetime
     ) -> Acknowledged:
         """
-        Take the pending signal as acknowledged, if it is of this type and the caller not
-        superseded.
+        Acknowledge the pending signal, if it has this type and the caller is not superseded.
 
-        The instance goes where `status.acknowledge` leads; where that is nowhere, nothing is done.
-        A move to CANCELLED sets `finished_at`; every move clears `sleep_until` and the wake claim.
-        `last_activity_at` moves unless nothing is done.
+        The instance moves to the state that `status.acknowledge` gives; if it gives none, nothing
+        is done. A move to CANCELLED sets `finished_at`; every move clears `sleep_until` and the
+        wake claim. `last_activity_at` moves unless nothing is done.
         """
         ...
 
@@ -49,11 +48,11 @@ class Signals(Protocol):
         self, instance_id: str, signal: Signal, *, when: Condition, at: datetime
     ) -> Delivered:
         """
-        Put in a signal for an instance in one of these states.
+        Store a signal for an instance in one of these states.
 
-        It takes the place of what is pending if `status.replaces` says so. A cancel for a PENDING
-        instance ends it at once: CANCELLED, `finished_at`, the signal acknowledged. A cancel or
-        resume makes a blocked instance due, even where a cancel is pending and stands.
+        It replaces the pending signal if `status.replaces` allows that. A cancel ends a PENDING
+        instance at once: it becomes CANCELLED with `finished_at`, and the signal is acknowledged. A
+        cancel or resume makes a blocked instance due, even if a pending cancel stands.
         """
         ...
 
@@ -61,9 +60,9 @@ class Signals(Protocol):
         self, instance_id: str, signal: CustomSignal, *, when: Condition, at: datetime
     ) -> Delivered:
         """
-        Put in a custom signal for an instance in one of these states; the first one stands.
+        Store a custom signal for an instance in one of these states; the first one stands.
 
-        With one that stands an instance asleep is due, also a claimed one: `sleep_until` becomes
+        A new custom signal makes an instance asleep due, also a claimed one: `sleep_until` becomes
         `at`, unless it is earlier. The deadlines of its checkpoints stay; nothing else is moved.
         """
         ...

@@ -1,4 +1,4 @@
-"""What the core offers to the adapters that carry requests to it, and what it expects of them."""
+"""The core's operations for transports, and the port to transports."""
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -29,26 +29,26 @@ from runtara_domain.sessions import Session
 from runtara_domain.status import SignalType
 
 OnAbandoned: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
-"""Calls what it is given when, within the block, the client gives the answer up."""
+"""Within its block, calls the given function once the client no longer wants the answer."""
 
 
 def never_abandoned(call: Callable[[], None]) -> AbstractContextManager[None]:
-    """Promise that the client wants the answer for as long as its session lasts."""
+    """Call nothing: the client wants the answer for as long as its session lasts."""
     return nullcontext()
 
 
 def ignore() -> None:
-    """Take no notice."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """
-    What a transport tells of a request, beside the message.
+    A request's context from its transport, besides the message.
 
-    session: that of the connection it came on. on_abandoned: tells when the client gives the
-    answer up, so that nothing is waited for. on_stored: called when nothing of the message is held
-    any more, if the answer is to come long after that.
+    session: of the request's connection. on_abandoned: reports that the client no longer wants the
+    answer, so that no wait goes on for it. on_stored: called once no part of the message is held
+    any more, if the answer comes long after that.
     """
 
     session: Session
@@ -58,11 +58,11 @@ class Request:
 
 class Operations(Protocol):
     """
-    The operations instances may ask for.
+    The operations for instances.
 
-    Each raises a CoreError when it is refused, and nothing of it is stored then; besides those
-    named InstanceNotFound, InstanceSuperseded (a newer run than the caller's has registered) and
-    DatabaseError. What returns is durable.
+    A refused operation raises a CoreError and stores nothing. Besides the errors named at each
+    operation, it raises InstanceNotFound, InstanceSuperseded (a newer run than the caller's has
+    registered) and DatabaseError. The effect of an operation is durable when it returns.
     """
 
     def open_session(self) -> Session:
@@ -75,7 +75,7 @@ class Operations(Protocol):
         """
         Begin a run of an instance, create it if it is unknown, and bind the run to the session.
 
-        With `continue_run` equal to the newest run that is bound and nothing else done. Raises
+        If `continue_run` is the newest run, that run is bound, and nothing else is done. Raises
         TooManyInstances, InstanceAlreadyExists (of another tenant), InvalidInstanceState
         (finished), CheckpointNotFound.
         """
@@ -87,29 +87,29 @@ class Operations(Protocol):
 
     async def start_child(self, *, caller: Caller, child: NewChild) -> bool:
         """
-        Create an instance as a child of the caller's, to be launched by an environment.
+        Create a child of the caller's instance, to be launched by an environment.
 
-        False: the same child had been created before. Raises InstanceAlreadyExists if the id is
+        Returns False if the same child exists already. Raises InstanceAlreadyExists if the id is
         another instance's, InvalidInstanceState unless the caller is RUNNING or asleep.
         """
         ...
 
     async def cancel_child(self, *, caller: Caller, child_id: str) -> bool:
         """
-        Tell a child of the caller's to cancel; False: it has ended, and nothing is done.
+        Send a child of the caller's instance a cancel; False: it has ended, and nothing is done.
 
-        Raises InstanceNotFound for what is no child of the caller's, InvalidInstanceState unless
-        the caller is open.
+        Raises InstanceNotFound if the caller's instance has no such child, InvalidInstanceState
+        unless the caller is open.
         """
         ...
 
     async def save_checkpoint(self, *, caller: Caller, write: CheckpointWrite) -> Saved:
         """
-        Keep a state under its id, or give back the one kept first (`kept`).
+        Save a state under its id, or return the state that was saved first (`kept`).
 
-        Of racing callers exactly one saves it (`is_found` False). A state that `is_large` is not
-        given, but there for `get_checkpoint` to read. Raises InvalidInstanceState unless RUNNING
-        or asleep.
+        Of racing callers exactly one saves (`is_found` False). A saved state that `is_large` is not
+        returned; `get_checkpoint` reads it. Raises InvalidInstanceState unless the caller is
+        RUNNING or asleep.
         """
         ...
 
@@ -123,17 +123,18 @@ class Operations(Protocol):
 
     async def record_event(self, *, session: Session, caller: Caller, event: Event) -> None:
         """
-        Keep an event with the move it brings; a time that can't be right becomes now.
+        Store an event and move its instance; an impossible time of the event becomes now.
 
-        The same ending again is recorded once. Raises InvalidInstanceState for any other.
+        A repeated end is recorded once. Raises InvalidInstanceState for any other end of a finished
+        instance.
         """
         ...
 
     async def heartbeat(self, *, caller: Caller, report: Report | None = None) -> None:
         """
-        Show that the caller's process is alive, and keep what it reports, durably, if anything.
+        Note that the caller's process is alive, and store its report, if there is one, durably.
 
-        Raises InvalidInstanceState if it is finished.
+        Raises InvalidInstanceState if the instance is finished.
         """
         ...
 
@@ -148,12 +149,12 @@ class Operations(Protocol):
         """
         Read checkpoints in the order of saving; limit: at most 1000, 0 stands for 100.
 
-        largest_state: bytes of the states that come along.
+        largest_state: the largest state, in bytes, that is returned with its checkpoint.
         """
         ...
 
     async def record_retry_attempt(self, *, caller: Caller, attempt: RetryAttempt) -> None:
-        """Keep the audit row of a failed attempt; the same attempt again overwrites it."""
+        """Store the audit row of a failed attempt; the same attempt again overwrites it."""
         ...
 
     async def sleep(
@@ -165,11 +166,11 @@ class Operations(Protocol):
         on_stored: Callable[[], None] = ignore,
     ) -> None:
         """
-        Keep a deadline and return when it has come, or a cancel is pending; at once if detached.
+        Store a deadline, and return when it has passed or a cancel is pending; at once if detached.
 
-        Calls `on_stored` as soon as the sleep is stored and only the wait for it is held here.
-        Raises InvalidInstanceState if the instance is paused or ends meanwhile, NoAnswer if the
-        session or the core ends: the instance stays asleep then, and anything may wake it.
+        Calls `on_stored` once the sleep is stored, and only the wait is left. Raises
+        InvalidInstanceState if the instance is paused or ends meanwhile, NoAnswer if the session or
+        the core ends: the instance then stays asleep, and any environment or core may wake it.
         """
         ...
 
@@ -183,10 +184,11 @@ class Operations(Protocol):
         on_abandoned: OnAbandoned = never_abandoned,
     ) -> Pending:
         """
-        Read what is pending, and wait for it, at most a minute; not once the client gives it up.
+        Read the pending signal and the custom signals; wait for them for at most a minute.
 
-        Of what was sent for the checkpoints that are named the first ones, as many as are read at
-        once; a request without them then answers the others.
+        The wait ends if the client no longer wants the answer. If the custom signals of the named
+        checkpoints are too many for one answer, the earliest are returned; a further request
+        without their ids returns the others.
         """
         ...
 
@@ -194,9 +196,9 @@ class Operations(Protocol):
         self, *, session: Session, caller: Caller, signal: SignalType, accepted: bool
     ) -> None:
         """
-        Take the pending signal as acknowledged if it is of this type, with the move that brings.
+        Acknowledge the pending signal if it has this type, and move the instance accordingly.
 
-        Not accepted, it stays pending.
+        A signal that is not accepted stays pending.
         """
         ...
 
@@ -209,22 +211,22 @@ class Operations(Protocol):
         refused: Sequence[CoreError] = (),
     ) -> None:
         """
-        Keep events in one transaction; those that can't be kept are skipped and logged together.
+        Store events in one transaction; events that can't be stored are skipped and logged.
 
-        refused: why others of the batch were skipped before; it is logged with the rest. Raises
-        InstanceSuperseded after it if any came from a superseded run.
+        refused: errors of entries that the transport skipped; they are logged too. Raises
+        InstanceSuperseded, after storing, if any event came from a superseded run.
         """
         ...
 
 
 class Transport(Protocol):
     """
-    Carries requests between `async with` and its end; what it took it answers before it closes.
+    Carries requests within its `async with` block; it answers accepted requests before it closes.
     """
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where it is reached: host and port as bound."""
+        """The bound host and port."""
         ...
 
     async def __aenter__(self) -> Self: ...

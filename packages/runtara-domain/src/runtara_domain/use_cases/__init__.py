@@ -1,1 +1,1 @@
-"""What the core does, one class an operation, in the words of its ports."""
+"""The core's use cases, one class for each operation."""

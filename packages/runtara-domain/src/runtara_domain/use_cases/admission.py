@@ -1,4 +1,4 @@
-"""Why a step did not apply, as an error for its caller."""
+"""Errors for the callers of steps that did not apply."""
 
 from runtara_domain.error import InstanceNotFound, InstanceSuperseded, InvalidInstanceState
 from runtara_domain.model import Caller, RunState
@@ -37,7 +37,7 @@ def require_current(caller: Caller, before: RunState | None) -> RunState:
 
 
 def superseded(instance_id: str, run: int | None, newest: int) -> InstanceSuperseded:
-    """Say that a newer run has taken over."""
+    """Return the error that a newer run has superseded the caller's."""
     return InstanceSuperseded(
         f"Run {run} of instance {instance_id!r} was superseded by run {newest}:"
         " this process must stop"

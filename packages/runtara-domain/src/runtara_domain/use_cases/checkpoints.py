@@ -25,7 +25,7 @@ DEFAULT_PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class SaveCheckpoint:
-    """Keep a state under a new id, or give back the one kept first."""
+    """Save a state under a new id, or return the state that was saved first."""
 
     checkpoints: Checkpoints
     activity: Activity
@@ -89,7 +89,7 @@ class ListCheckpoints:
 
 @dataclass(frozen=True, slots=True)
 class RecordRetryAttempt:
-    """Keep the audit row of an attempt that failed."""
+    """Store the audit row of a failed attempt."""
 
     checkpoints: Checkpoints
     clock: Clock

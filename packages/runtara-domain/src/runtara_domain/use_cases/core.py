@@ -22,7 +22,7 @@ from runtara_domain.use_cases.sleep import SleepDurably
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """What `ports.transport.Operations` promises, each by its use case."""
+    """Implements `ports.transport.Operations` with the use cases."""
 
     slots: InstanceSlots
     register_instance: RegisterInstance

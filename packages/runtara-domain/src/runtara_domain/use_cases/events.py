@@ -1,4 +1,4 @@
-"""What instances say of themselves: that they are alive, how they ended, and words of their own."""
+"""Heartbeats and events of instances."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Hear that an instance's process is alive, and what it reports of itself."""
+    """Note that an instance's process is alive, and store its report."""
 
     instances: Instances
     activity: Activity
@@ -53,14 +53,14 @@ class Heartbeat:
 
 
 def hear(activity: Activity, caller: Caller, before: RunState | None) -> None:
-    """Take a heartbeat as a sign of life, or raise why it is none."""
+    """Note a heartbeat as a sign of life; raises an error if the instance does not admit it."""
     require_admitted(caller, before, OPEN, "send a heartbeat")
     activity.note(caller)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordEvent:
-    """Keep an event, and make the move that comes with it."""
+    """Store an event, and make its move."""
 
     events: Events
     waits: Waits
@@ -142,7 +142,7 @@ class RecordEvents:
 
 
 def event_step(caller: Caller, event: Event, now: datetime) -> EventStep:
-    """Lay down in which states an event is kept, and how the instance ends with it."""
+    """Return an event with the states in which it is stored, and the end that it brings."""
     event = replace(
         event,
         created_at=values.clamp_timestamp(event.created_at, now),
@@ -163,7 +163,7 @@ def event_step(caller: Caller, event: Event, now: datetime) -> EventStep:
 
 
 def judge(step: EventStep, recorded: Recorded) -> None:
-    """Raise InstanceNotFound, InstanceSuperseded or InvalidInstanceState if it was not kept."""
+    """Raise InstanceNotFound, InstanceSuperseded or InvalidInstanceState if it was not stored."""
     run_state = require_current(step.caller, recorded.before)
     if recorded.repeated:
         return
@@ -181,7 +181,7 @@ def judge(step: EventStep, recorded: Recorded) -> None:
 
 
 def follow(session: Session, waits: Waits, step: EventStep, recorded: Recorded) -> None:
-    """Do what an event that moved its instance means for what this process holds for it."""
+    """Update the session's slots and the waits of an instance that an event moved."""
     if step.event.type is EventType.CUSTOM:
         return
     if recorded.after is not None and recorded.after.is_final:

@@ -1,4 +1,4 @@
-"""Registering instances, and reading how they stand."""
+"""Registering instances, reading their states, and starting children."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from runtara_domain.waits import Waits
 
 @dataclass(frozen=True, slots=True)
 class RegisterInstance:
-    """Begin a run of an instance, or go on with it on a new connection."""
+    """Begin a run of an instance, or continue a run on a new connection."""
 
     instances: Instances
     slots: InstanceSlots
@@ -52,7 +52,7 @@ class RegisterInstance:
         return found
 
     async def _free_places(self) -> None:
-        """Notice instances that an operator, an environment or another server has ended."""
+        """Free the slots of instances that operators, environments or other servers ended."""
         run_states = await self.instances.run_states(self.slots.instance_ids)
         for instance_id, run_state in run_states.items():
             if run_state.state.is_final:
@@ -86,7 +86,7 @@ class GetInstanceStatus:
 
     async def __call__(self, *, caller: Caller) -> Instance | None:
         instance = await self.instances.get(caller.instance_id)
-        # Any session may read any instance: only the one that registered it shows a sign of life.
+        # Any session may read any instance, but only a session with its run gives a sign of life.
         if caller.run is not None:
             self.activity.note(caller)
         return instance
