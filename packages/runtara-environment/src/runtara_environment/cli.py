@@ -15,7 +15,7 @@ from runtara_protocol.server.settings import load
 
 
 def run(arguments: list[str]) -> int:
-    """Launch and serve until told to end by SIGTERM or SIGINT; the result is the exit code."""
+    """Launch and serve until SIGTERM or SIGINT, and return the exit code."""
     options = _parser().parse_args(arguments)
     log = logs.configure(readable=options.dev or sys.stderr.isatty())
 

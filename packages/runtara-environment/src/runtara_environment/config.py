@@ -1,4 +1,4 @@
-"""What a deployer of an environment can set."""
+"""The settings of an environment."""
 
 from importlib.util import find_spec
 from pathlib import Path

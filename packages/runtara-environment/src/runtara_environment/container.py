@@ -1,4 +1,4 @@
-"""What an environment is made of, and how its parts fit; nothing in here opens anything."""
+"""Builds an environment from its parts; nothing is opened here."""
 
 import asyncio
 import logging
@@ -52,7 +52,7 @@ VERSION = version("runtara-environment")
 
 @dataclass(frozen=True, slots=True)
 class CoreAddress:
-    """Where launched processes find the core, and what they trust its certificate by."""
+    """The core's address for launched processes, and the authority of its certificate."""
 
     addr: str
     tls_ca: Path | None

@@ -14,7 +14,7 @@ DATABASE_URL = f"sqlite:{FOLDER}/core.db"
 
 
 class DevSettings(EnvironmentSettings):
-    """An environment's settings with defaults for trying things; what is set still wins."""
+    """An environment's settings with defaults for development; set variables still count."""
 
     database_url: DatabaseUrl = Field(
         DATABASE_URL,
@@ -52,7 +52,7 @@ def authority() -> LocalAuthority:
 
 
 def instructions(host: str, port: int, core_addr: str, ca_path: Path) -> str:
-    """Say how to connect, in lines that work when pasted into a shell anywhere."""
+    """Return how to connect, in lines that can be pasted into any shell."""
     variables = {
         "RUNTARA_ENVIRONMENT_ADDR": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "RUNTARA_SERVER_ADDR": core_addr,

@@ -1,4 +1,4 @@
-"""What only an environment refuses, each class with its code on the wire."""
+"""Errors that only an environment answers with; each class has its code on the wire."""
 
 from runtara_domain.error import CoreError
 
@@ -16,7 +16,7 @@ class NotFound(CoreError):
 
 
 class Conflict(CoreError):
-    """Arguments exclude each other, or the request contradicts what is stored."""
+    """Arguments exclude each other, or the request contradicts stored data."""
 
     code = "CONFLICT"
 

@@ -1,4 +1,4 @@
-"""The folders of launches, named safely whatever their ids are."""
+"""The folders of launches, with safe names for all ids."""
 
 import asyncio
 import hashlib
@@ -81,16 +81,16 @@ class LaunchFolder:
             await asyncio.to_thread(self.make, given)
 
     def read_output(self, most: int) -> bytes | None:
-        """Give what the process left in `output.json`; None if that is no file, or too large."""
+        """Return the content of `output.json`; None if it is no file, or too large."""
         return _read(self.path / OUTPUT, most)
 
     def logs(self) -> list[Path]:
-        """Give the files of what the process wrote, the oldest first."""
+        """Return the files of the process's output, the oldest first."""
         names = (OLDER_LOG_NAME, LOG_NAME)
         return [self.path / name for name in names if (self.path / name).is_file()]
 
     def read_log(self, offset: int, limit: int) -> LogPiece | None:
-        """Give a piece of what the process wrote; None if there is no log here."""
+        """Return a piece of the process's output; None if there is no log here."""
         while True:
             before = lost(self.path)
             with ExitStack() as stack:
@@ -105,7 +105,7 @@ class LaunchFolder:
                 return piece if numbers else None
 
     def tail(self, size: int) -> bytes:
-        """Give the end of what the process wrote."""
+        """Return the end of the process's output."""
         found = b""
         for file in reversed(self.logs()):
             found = _end(file, size - len(found)) + found

@@ -1,4 +1,4 @@
-"""What an environment clears away: what ended long ago, its files, and broken uploads."""
+"""Deletes instances that finished long ago, folders of launches, and abandoned uploads."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 _EVERY = timedelta(hours=1)
 _BATCH = 1000
 _UPLOAD = timedelta(hours=24)
-"""How long an upload may take before what it left is taken for broken off."""
+"""The age at which an unfinished upload counts as abandoned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Housekeeping:
                 _log.warning("clean-up failed", extra={"reason": str(error)})
 
     async def clear(self) -> int:
-        """Clear away, a batch at a time; tells how many instances are gone."""
+        """Delete, a batch at a time; return the number of deleted instances."""
         now = self.launcher.now()
         await self.persistence.images.sweep(now - _UPLOAD)
         gone = 0 if self.retention is None else await self._prune(now - self.retention)

@@ -63,7 +63,7 @@ _SPACES = re.compile(_SPACE)
 
 @dataclass(frozen=True, slots=True)
 class InstanceFile:
-    """What a file holds; sha256: what tells it from others."""
+    """The content of a file; sha256 identifies the file."""
 
     copy: InstanceCopy
     sha256: str
@@ -132,7 +132,7 @@ class _Document:
 
     def copy(self) -> InstanceCopy:
         """
-        Give what it holds; raises ValueError, KeyError or TypeError if that is no instance.
+        Return the instance; raises ValueError, KeyError or TypeError if the content is none.
 
         Raises InvalidValue for too many records.
         """
@@ -231,7 +231,7 @@ def _check_ids(part: str, ids: Sequence[str]) -> None:
 
 
 def _checked(line: bytes, body: bytes) -> str:
-    """Give the checksum that the line states, if the body has it."""
+    """Return the checksum in the first line, if the body has it; raises InvalidValue if not."""
     try:
         stated = json.loads(line[:_LONGEST_LINE])
         number, sha256 = stated[_NAME], stated["sha256"]

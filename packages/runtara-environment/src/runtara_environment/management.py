@@ -1,4 +1,4 @@
-"""What the handlers of the management protocol work with."""
+"""The context of the management protocol's handlers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -58,7 +58,7 @@ class Management:
 
     @cached_property
     def operations(self) -> InstanceOperations:
-        """What is done with instances."""
+        """The operations on instances."""
         return InstanceOperations(self.persistence, self.clock, lambda: self.launcher)
 
     @cached_property
@@ -70,13 +70,13 @@ class Management:
         return CronCalendar()
 
     def end(self) -> None:
-        """Answer now what is held, and hold nothing more."""
+        """Answer held requests now, and hold no more."""
         self.ending.tell()
 
 
 @dataclass(frozen=True, slots=True)
 class ManagementRequest:
-    """What is known of a request beside its message; upload: what follows it on its stream."""
+    """The context of a request besides its message; upload: the bytes that follow it."""
 
     on_abandoned: OnAbandoned
     upload: Upload

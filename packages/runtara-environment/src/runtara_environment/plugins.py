@@ -1,4 +1,4 @@
-"""What other packages bring by entry points."""
+"""Plug-ins of other packages, found by entry points."""
 
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
@@ -16,7 +16,7 @@ class PluginBroken(Exception):
 
 
 def plugins(group: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Give the name and the object of each entry point of a group; raises PluginBroken."""
+    """Yield the name and the object of each entry point of a group; raises PluginBroken."""
     for entry in entry_points(group=group):
         try:
             found = entry.load()

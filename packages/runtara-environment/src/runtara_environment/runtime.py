@@ -45,15 +45,15 @@ _log = logging.getLogger(__name__)
 
 class EnvironmentRuntime:
     """
-    An environment between `async with` and its end, with the core if that is embedded.
+    An environment within its `async with` block, with the core if that is embedded.
 
-    Entering takes the identity in DATA_DIR, opens and migrates the database, takes the lease, goes
-    on with launches of an earlier environment of the same id, and listens. It raises DatabaseError
-    or StartError. Leaving refuses new requests, asks processes to leave within the grace time, and
-    closes the database last. authority: signs the certificates of both ports; without one and
-    without certificate files an embedded core gets one that is kept in DATA_DIR. Raises
-    CertificateError on construction if the settings' files have no certificate. A failure of the
-    launcher ends the block.
+    On entry it takes the identity in DATA_DIR, opens and migrates the database, takes the lease,
+    continues launches of an earlier environment of the same id, and listens. It raises
+    DatabaseError or StartError. On exit it refuses new requests, asks processes to end within the
+    grace, and closes the database last. authority: signs the certificates of both ports; without an
+    authority and certificate files, an embedded core gets an authority that is kept in DATA_DIR.
+    Raises CertificateError on construction if the settings' files have no certificate. A failure of
+    the launcher ends the block.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class EnvironmentRuntime:
 
     @property
     def persistence(self) -> Persistence:
-        """What is stored, open while the runtime is."""
+        """The storage, open while the runtime is."""
         persistence: Persistence = self._container.persistence()
         return persistence
 

@@ -16,7 +16,7 @@ from runtara_server.runtime import CoreRuntime
 
 
 def run(arguments: list[str]) -> int:
-    """Serve until told to end by SIGTERM or SIGINT; the result is the exit code."""
+    """Serve until SIGTERM or SIGINT, and return the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.postgres and not options.dev:

@@ -1,4 +1,4 @@
-"""What a deployer of the core can set."""
+"""The settings of the core."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What the server is made of, and how its parts fit together; nothing in here opens anything."""
+"""Builds the server from its parts; nothing is opened here."""
 
 import secrets
 

@@ -33,7 +33,7 @@ _TO_INSTALL = (
     " pip install 'runtara-server[postgres]'"
 )
 _NOT_RUNNING = (3, 4)
-"""What `pg_ctl status` exits with: nothing runs there; there is nothing there."""
+"""The exit codes of `pg_ctl status`: no server runs; there is no database cluster."""
 
 _HELLO = """\
 \"\"\"A workflow of steps and a durable sleep: kill it anywhere and run it again.\"\"\"
@@ -70,7 +70,7 @@ DATABASE_URL = f"sqlite:{FOLDER}/core.db"
 
 
 class DevSettings(Settings):
-    """The server's settings with defaults for trying things; what is set still wins."""
+    """The server's settings with defaults for development; variables that are set still count."""
 
     database_url: DatabaseUrl = Field(
         DATABASE_URL,

@@ -55,10 +55,10 @@ OPERATIONS: OperationTable[Operations, Request, pb.RpcResponse] = OperationTable
 
 
 def router(core: Operations) -> InstanceRouter:
-    """Build what answers requests with the core's operations, for every session."""
+    """Build the router that answers requests of all sessions with the core's operations."""
     return Router(OPERATIONS, core)
 
 
 def requests_of(session: Session) -> Callable[[Stream, bytes], Request]:
-    """Build what makes the requests of a session of its streams."""
+    """Return a factory of a session's requests from its streams."""
     return lambda stream, _: Request(session, stream.on_stop_sending, stream.hand_back)

@@ -64,13 +64,13 @@ class CoreRuntime:
 
     @property
     def persistence(self) -> Persistence:
-        """What the core stores, open while the runtime is."""
+        """The core's storage, open while the runtime is."""
         persistence: Persistence = self._container.persistence()
         return persistence
 
     @property
     def operations(self) -> Operations:
-        """What instances may ask for, for callers in this process."""
+        """The operations for instances, for callers in this process."""
         return self._container.core()
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Work beside a block."""
+"""Background work of a block."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -12,7 +12,7 @@ logger = get_logger(__name__)
 
 @asynccontextmanager
 async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Carry the work out beside the block, and end it with that; a failure is logged."""
+    """Run the work while the block runs, and cancel it at the end; a failure is logged."""
     task = asyncio.create_task(work)
     task.add_done_callback(_log_failure)
     try:

@@ -26,11 +26,11 @@ from runtara_sdk.workflow.process.watchdog import HeartbeatThread
 logger = get_logger(__name__)
 
 CANNOT_LOAD = 3
-"""The exit code of a child that can't import what it is to run; it has said why."""
+"""The exit code of a child that can't import its workflows; it has reported the error."""
 
 
 def main() -> NoReturn:
-    """Do what the parent says on the socket that it has given, until that is closed."""
+    """Execute the parent's orders from its socket until the parent closes it."""
     # The parent ends its children. A handler, and not SIG_IGN: the user's subprocesses don't
     # inherit it.
     signal.signal(signal.SIGTERM, lambda number, frame: None)

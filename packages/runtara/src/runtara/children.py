@@ -44,7 +44,7 @@ _PREPARED = (
 
 
 class Loading:
-    """Whether this process is a child that imports what it is to run."""
+    """Whether this process is a child that imports its workflows."""
 
     is_under_way = False
 
@@ -59,7 +59,7 @@ class Loading:
 
 
 def targets(workflows: Mapping[str, Workflow[..., Any]]) -> dict[str, str]:
-    """Return where a child finds them; raises ConfigurationError for one that no module holds."""
+    """Return `module:name` of each workflow; raises ConfigurationError if no module has it."""
     found = {}
     for name, workflow in workflows.items():
         function = workflow.function
@@ -98,7 +98,7 @@ class Child:
         self._tell({"leave": launch_id})
 
     def kill(self, launch_id: str) -> None:
-        """End a run: with the process, where it is alone in it or the process doesn't answer."""
+        """End a run; ends the process if the run is alone in it, or if it doesn't answer."""
         if self.is_alone:
             self.end()
             return

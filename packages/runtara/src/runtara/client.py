@@ -157,7 +157,7 @@ class Client:
         return Handle(self._opened.instances, call, started.instance_id, created=started.created)
 
     def handle(self, workflow: Callable[..., Coroutine[Any, Any, R]], id: str) -> Handle[R]:
-        """Give a handle of an instance that was started elsewhere; nothing is asked yet."""
+        """Return a handle of an instance that was started elsewhere; sends no request."""
         return Handle(self._opened.instances, _workflow(workflow), id, created=False)
 
     async def list(

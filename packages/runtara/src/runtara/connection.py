@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Connection(Protocol):
-    """The core as it is reached."""
+    """A connection to the core: in this process, or to servers."""
 
     @property
     def instances(self) -> Instances: ...
@@ -35,7 +35,7 @@ class Connection(Protocol):
         ...
 
     def stores(self) -> AbstractAsyncContextManager[RunStores]:
-        """Open what gives the stores of this process's runs."""
+        """Open the factory of the stores of this process's runs."""
         ...
 
     def serving(self, plan: Plan, runs: OpenRuns) -> AbstractAsyncContextManager[None]:

@@ -1,4 +1,4 @@
-"""The ports: what clients and runs ask of the core, whichever way it is reached."""
+"""The ports to the core for clients and runs."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -50,7 +50,7 @@ class Instances(Protocol):
         ...
 
     def list(self, which: InstanceFilter) -> AsyncIterator[InstanceSummary]:
-        """Give instances, newest first."""
+        """Yield instances, newest first."""
         ...
 
     async def cancel(self, instance_id: str, reason: bytes = b"") -> None:
@@ -90,7 +90,7 @@ class Instances(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A launch to be carried out. is_suspect: what ran it last has died, so it runs alone."""
+    """A launch to execute. is_suspect: the process that ran it last has died, so it runs alone."""
 
     launch_id: str
     instance_id: str
@@ -136,7 +136,7 @@ OpenRuns = Callable[[HasEnded], AbstractAsyncContextManager[RunsOfWorker]]
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a version of a workflow's code says of its schedule; None: it has none."""
+    """The schedule that a version of a workflow's code declares; None: it declares none."""
 
     workflow: str
     code_version: str

@@ -32,7 +32,7 @@ class Endings(Protocol[R_co]):
         ...
 
     def decode_failure(self, error: str, failure: bytes | None) -> Exception:
-        """Give the error to raise."""
+        """Return the error to raise for a failed instance."""
         ...
 
 
@@ -92,7 +92,7 @@ class Handle(Generic[R]):
             instance_id = successor
 
     async def status(self) -> Instance:
-        """Return how it stands: what it waits for, since when and until when, progress, error."""
+        """Return the instance's status, its waits with their times, its progress and its error."""
         found = await self._instances.get(self.id)
         if found is None:
             raise InstanceNotFound(f"Instance {self.id!r} not found")
@@ -108,9 +108,9 @@ class Handle(Generic[R]):
         """
         Send a value to a promise of the workflow; the first value sent to it stands.
 
-        Raises NotSerializable for a value that is not of the promise's type. `warning` of the
-        result says when the instance is not known to wait for it now. A promise given by its name
-        alone takes any value, written by the value's type, and bytes as they are.
+        Raises NotSerializable for a value that is not of the promise's type. The result has a
+        `warning` if the instance is not known to wait for the promise now. A promise that is given
+        as a name takes any value, written by the value's type; bytes are sent unchanged.
         """
         if isinstance(promise, Promise):
             name, payload = promise.signal, promise.payload(value)
@@ -148,9 +148,9 @@ class Handle(Generic[R]):
         """
         Start a copy with the history before a call; without `before`, with the whole history.
 
-        `before` is a call's key such as "charge#1"; records beside the call, such as an intent, are
-        not copied either. `id` is the copy's; without it the client makes one. Raises WorkflowError
-        for a call that the instance has not made.
+        `before` is a call's key such as "charge#1"; further records of that call, such as an
+        intent, are not copied either. `id` is the copy's id; without it the client makes one.
+        Raises WorkflowError for a call that the instance has not made.
         """
         plan = None
         if before is not None:

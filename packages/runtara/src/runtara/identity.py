@@ -1,4 +1,4 @@
-"""A worker's identity: on a SQLite file, one that comes back takes the place of one that died."""
+"""Workers' identities: on a SQLite file, a restarted worker gets the id of one that died."""
 
 import os
 import socket

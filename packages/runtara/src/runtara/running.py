@@ -1,4 +1,4 @@
-"""One launch carried out in this process, up to the end that its verdict is given on."""
+"""Executes one launch in this process, up to the end for its verdict."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from runtara_sdk.workflow.errors import Incompatible, InputRefused, NotSerializa
 logger = get_logger(__name__)
 
 DONE, FAILED, INFRASTRUCTURE, INPUT, SUSPENDED, REFUSED, CANCELLED = 0, 1, 4, 65, 75, 78, 130
-"""The exit codes of a process that runs an instance alone, which verdicts are given on."""
+"""The exit codes of a process that runs only one instance, by which verdicts are given."""
 
 _CODES = {
     Outcome.DONE: DONE,

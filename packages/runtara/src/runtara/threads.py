@@ -23,7 +23,7 @@ _local = threading.local()
 
 @dataclass
 class _Limit:
-    """How many threads of workflows may be at work at once, in each loop of this process."""
+    """The most threads of workflows that run at once, in each event loop of this process."""
 
     size: int = 40
     slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = field(default_factory=dict)
@@ -40,7 +40,7 @@ _limit = _Limit()
 
 
 def limit_threads(size: int) -> None:
-    """Bound how many threads of workflows are at work at once in this process; 40 unless set."""
+    """Set the most threads of workflows that run at once in this process; the default is 40."""
     if size < 1:
         raise ValueError(f"threads= takes 1 or more, got {size}")
     _limit.size, _limit.slots = size, {}

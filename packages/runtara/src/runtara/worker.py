@@ -31,7 +31,7 @@ AnyWorkflow = Callable[..., Coroutine[Any, Any, Any]]
 
 class Worker:
     """
-    Runs instances of these workflows between `async with` and its end.
+    Runs instances of these workflows within its `async with` block.
 
     `concurrency`: the most instances at once. At the end of the block the worker takes no more
     instances, and lets running steps end within `grace`. Other workers go on with its instances at
@@ -39,11 +39,11 @@ class Worker:
     it can't serve. A failure of the worker itself is logged at once, and raised by `wait` and at
     the end of the block.
 
-    `isolate` says where instances run: "shared", together in a child process that is replaced
-    before it grows; "process", each in a process of its own; or "none", in this process, which is
-    the only way, and the default, for `sqlite::memory:`. An instance whose process dies
-    `max_crashes` times in a row without progress fails; with servers, their setting counts.
-    `threads`: the most threads of workflows of `runtara.sync` at work at once in a process.
+    `isolate` is where instances run: "shared", together in a child process that is replaced before
+    it grows; "process", each in a separate process; or "none", in this process, which is the only
+    way, and the default, for `sqlite::memory:`. An instance whose process dies `max_crashes` times
+    in a row without progress fails; with servers, their setting counts. `threads`: the most threads
+    of workflows of `runtara.sync` that run at once in a process.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Worker:
 
     async def __aenter__(self) -> Self:
         ready = asyncio.get_running_loop().create_future()
-        # In a task of its own, so that an error of the block is raised as it is, and in no group.
+        # A separate task, so that an error of the block is not wrapped in an ExceptionGroup.
         self._life = asyncio.create_task(self._live(ready), name="runtara-worker")
         await asyncio.wait({ready, self._life}, return_when=asyncio.FIRST_COMPLETED)
         if self._life.done():
@@ -99,7 +99,7 @@ class Worker:
         self._end.set()
 
     async def wait(self) -> None:
-        """Return when the worker has ended; raises what it failed with."""
+        """Return when the worker has ended; raises the worker's error if it failed."""
         if self._life is not None:
             await asyncio.shield(self._life)
 

@@ -1,1 +1,1 @@
-"""Images: what is checked when one is registered, and the copies that are run."""
+"""Images: checks at registration, and the unpacked copies that are run."""

@@ -26,7 +26,7 @@ class ImageCache:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def installed(self, image: Image, runner: Runner) -> Path:
-        """Give the folder of an image, as its runner installed it; raise LaunchFailed."""
+        """Return the folder of an image that its runner has installed; raises LaunchFailed."""
         folder = self._folder / safe_name(image.image_id)
         if image.sha256 is None:
             return _adopted(image, folder)
@@ -76,7 +76,7 @@ class ImageCache:
 
 
 def _adopted(image: Image, folder: Path) -> Path:
-    """Give a folder that points to the file of a Rust environment's image."""
+    """Return a folder that points to the file of a Rust environment's image."""
     program = Path(image.binary_path or "")
     if not program.is_file():
         reason = f"image {image.image_id}: this machine has no file {image.binary_path!r}"

@@ -1,4 +1,4 @@
-"""What an image's metadata may say; keys that nothing here knows are kept, and mean nothing."""
+"""Checks an image's metadata; unknown keys are stored, and have no effect."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ _Check = Callable[[object], bool]
 
 
 def check_metadata(runner_type: RunnerType, metadata: Mapping[str, object]) -> None:
-    """Raise InvalidValue, naming the key and what it takes, if something can't be used."""
+    """Raise InvalidValue, with the key and the values it takes, for unusable metadata."""
     for key, value in metadata.items():
         if key in KEYS:
             takes, check = KEYS[key]
@@ -98,4 +98,4 @@ KEYS: Mapping[str, tuple[str, _Check]] = {
     "warm": ("true or false", _is_bool),
     "python": ("the absolute path of a Python interpreter", _is_path),
 }
-"""What each key takes, in words, and what checks that."""
+"""The values that each key takes, in words, and their check."""

@@ -1,4 +1,4 @@
-"""What is checked of an image's bytes before they are kept."""
+"""Checks of an image's bytes before they are stored."""
 
 import stat
 import zipfile
@@ -20,7 +20,7 @@ def check_image(
     runners: Collection[str], content: Path, runner_type: RunnerType, metadata: Mapping[str, object]
 ) -> None:
     """
-    Raise InvalidValue, saying what to do, if these bytes are no runnable image.
+    Raise InvalidValue, with the remedy, if these bytes are no runnable image.
 
     runners: the runner types with a runner; WASM needs one of an installed package. A Python
     image's zip is read to its end, without unpacking it. That takes time: call it in a thread.
@@ -35,7 +35,7 @@ def check_image(
 
 
 def check_zip(content: Path) -> None:
-    """Raise InvalidValue for what is no zip, or would not stay in the folder it is unpacked to."""
+    """Raise InvalidValue if bytes are no zip, or would be unpacked outside of the folder."""
     try:
         with zipfile.ZipFile(content) as archive:
             _check_entries(archive.infolist())

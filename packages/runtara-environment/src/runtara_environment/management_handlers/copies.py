@@ -12,7 +12,7 @@ from runtara_protocol.pb import environment_pb2 as pb
 async def export_instance(
     core: Management, request: ManagementRequest, message: pb.ExportInstanceRequest
 ) -> pb.RpcResponse:
-    """Give an instance as a file."""
+    """Return an instance as a file."""
     async with core.copying:
         copy = await core.operations.export(message.instance_id, as_copy=message.as_copy)
         data = await asyncio.to_thread(instance_file.encode, copy)

@@ -122,7 +122,7 @@ async def _declare_schedule(core: Management, image: Image) -> None:
 
 
 async def _following(request: ManagementRequest, size: int) -> AsyncIterator[bytes]:
-    """Give what follows a request, at most its stated size."""
+    """Yield the bytes that follow a request, at most its stated size."""
     left = size
     while left > 0 and (piece := await request.upload.read()):
         yield piece[:left]

@@ -1,4 +1,4 @@
-"""Starting instances, reading them, and what operators do to them."""
+"""Handlers that start, read and control instances."""
 
 import asyncio
 import base64
@@ -122,7 +122,7 @@ async def wait_instance(
 
 
 def _given_up(core: Management, request: ManagementRequest) -> OnAbandoned:
-    """Return what calls back when the client gives up, or the environment ends."""
+    """Return a context that calls back when the client gives up, or the environment ends."""
 
     @contextmanager
     def given_up(call: Callable[[], None]) -> Iterator[None]:
@@ -290,7 +290,7 @@ async def fork_instance(
 async def delete_instance(
     core: Management, request: ManagementRequest, message: pb.DeleteInstanceRequest
 ) -> pb.RpcResponse:
-    """Delete an instance that has ended, and what its launches have left on this machine."""
+    """Delete a finished instance, and the folders of its launches on this machine."""
     return pb.RpcResponse(delete_instance=await _delete(core, message))
 
 
@@ -319,7 +319,7 @@ async def _delete(core: Management, message: pb.DeleteInstanceRequest) -> pb.Del
 async def move_instance(
     core: Management, request: ManagementRequest, message: pb.MoveInstanceRequest
 ) -> pb.RpcResponse:
-    """Give an open instance another image."""
+    """Let an open instance run another image."""
     image_id = translation.required(message, "image_id")
     await core.operations.move(message.instance_id, image_id)
     return pb.RpcResponse(move_instance=pb.MoveInstanceResponse())

@@ -42,7 +42,7 @@ async def list_launches(
 async def get_log(
     core: Management, request: ManagementRequest, message: pb.GetLogRequest
 ) -> pb.RpcResponse:
-    """Read a piece of what a launch's process wrote, and wait for more of it."""
+    """Read a piece of the output of a launch's process, and wait for more of it."""
     if message.offset < 0:
         raise InvalidValue(f"offset: takes 0 or more, got {message.offset}")
     limit = min(message.limit or _MAX_PIECE, _MAX_PIECE)
@@ -72,7 +72,7 @@ async def get_log(
 async def _launch(
     core: Management, message: pb.GetLogRequest, launch_id: str | None = None
 ) -> tuple[str, Launch]:
-    """Give the launch that is asked for, with its tenant."""
+    """Return the requested launch, with its tenant."""
     instance_id = translation.required(message, "instance_id")
     wanted = launch_id or translation.optional(message, "launch_id")
     instance = await core.persistence.instances.get(instance_id)
@@ -87,7 +87,7 @@ async def _launch(
 
 
 def _kept(core: Management, launch: Launch, offset: int, limit: int) -> LogPiece:
-    """Give what is known of a log that can't be read here: its end, once the launch is over."""
+    """Return the stored end of a log that can't be read here, once the launch has ended."""
     is_far = launch.placement not in (None, LOCAL) and launch.closed_at is not None
     if not is_far and launch.environment_id != core.environment_id:
         raise NotFound(
@@ -116,7 +116,7 @@ async def list_environments(
 async def drain_environment(
     core: Management, request: ManagementRequest, message: pb.DrainEnvironmentRequest
 ) -> pb.RpcResponse:
-    """Have an environment claim nothing more, or again."""
+    """Forbid an environment to claim, or allow it again."""
     environment_id = translation.required(message, "environment_id")
     if not await core.persistence.environments.drain(environment_id, draining=message.drain):
         raise NotFound(f"Environment {environment_id!r} not found")

@@ -37,7 +37,7 @@ _LONGEST_PERIOD_MS = 366 * 24 * 60 * 60 * 1000
 async def list_queues(
     core: Management, request: ManagementRequest, message: pb.ListQueuesRequest
 ) -> pb.RpcResponse:
-    """List queues with what waits and runs."""
+    """List queues with the numbers of waiting and running instances."""
     found = await core.persistence.limits.page(translation.optional(message, "tenant_id"))
     queues = [translation.queue(use) for use in found if use.limit.scope is Scope.QUEUE]
     return pb.RpcResponse(list_queues=pb.ListQueuesResponse(queues=queues))
@@ -78,7 +78,7 @@ async def put_limit(
 async def list_limits(
     core: Management, request: ManagementRequest, message: pb.ListLimitsRequest
 ) -> pb.RpcResponse:
-    """List limits with what runs under them."""
+    """List limits with their open launches."""
     found = await core.persistence.limits.page(translation.optional(message, "tenant_id"))
     limits = [translation.bounded(use) for use in found if use.limit.scope is not Scope.QUEUE]
     return pb.RpcResponse(list_limits=pb.ListLimitsResponse(limits=limits))

@@ -1,4 +1,4 @@
-"""Schedules: put, list, pause, trigger, backfill, and what is to come."""
+"""Handlers of schedules: put, list, pause, trigger, backfill and next ticks."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Health, and what belongs to a workflow compiler that this server doesn't have."""
+"""Health, and the operations of a workflow compiler, which this server doesn't have."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from runtara_protocol.pb import environment_pb2 as pb
 async def health_check(
     core: Management, request: ManagementRequest, message: pb.HealthCheckRequest
 ) -> pb.RpcResponse:
-    """Tell that the environment and its database answer."""
+    """Answer if the environment and its database work."""
     await core.persistence.check()
     uptime = core.clock.uptime() - core.began_at
     return pb.RpcResponse(
@@ -33,12 +33,12 @@ async def test_capability(
 async def list_agents(
     core: Management, request: ManagementRequest, message: pb.ListAgentsRequest
 ) -> pb.RpcResponse:
-    """Tell that there are none."""
+    """Answer with an empty list."""
     return pb.RpcResponse(list_agents=pb.ListAgentsResponse(agents_json=b"[]"))
 
 
 async def get_capability(
     core: Management, request: ManagementRequest, message: pb.GetCapabilityRequest
 ) -> pb.RpcResponse:
-    """Tell that there is none."""
+    """Answer that there is none."""
     return pb.RpcResponse(get_capability=pb.GetCapabilityResponse(found=False))

@@ -65,7 +65,7 @@ def optional_milliseconds(moment: datetime | None) -> int | None:
 
 
 def moment(message: Any, field: str) -> datetime | None:
-    """Read an optional time; raises InvalidValue for one that no calendar holds."""
+    """Read an optional time; raises InvalidValue for an impossible one."""
     if not message.HasField(field):
         return None
     number: int = getattr(message, field)
@@ -100,7 +100,7 @@ _MOST = 1000
 
 
 def word(words: Mapping[Any, int], field: str, number: int, names: Any) -> Any:
-    """Name what an enum's number stands for; raises InvalidValue for an unknown one."""
+    """Return the member for an enum's number; raises InvalidValue for an unknown one."""
     for name, value in words.items():
         if value == number:
             return name
@@ -151,7 +151,7 @@ def image(stored: Image) -> pb.ImageSummary:
 
 
 def waiting(awaits: Iterable[Awaited]) -> list[pb.Waiting]:
-    """Describe what an instance waits for."""
+    """Describe an instance's wait."""
     return [
         pb.Waiting(
             kind=one.kind,

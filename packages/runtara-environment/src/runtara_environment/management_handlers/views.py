@@ -1,4 +1,4 @@
-"""One instance, described: what the core and what environments know of it."""
+"""Describes one instance, with the core's and the environments' data."""
 
 import re
 
@@ -46,7 +46,7 @@ def view(
 
 
 def _state(one: Instance) -> pb.GetInstanceStatusResponse:
-    """Return what the core knows of an instance."""
+    """Return the core's data of an instance."""
     return pb.GetInstanceStatusResponse(
         found=True,
         instance_id=one.instance_id,
@@ -69,7 +69,7 @@ def _state(one: Instance) -> pb.GetInstanceStatusResponse:
 
 
 def _launching(seen: InstanceView, obstacle: str | None) -> pb.GetInstanceStatusResponse:
-    """Return what environments know of an instance."""
+    """Return the environments' data of an instance."""
     stored = seen.image
     kind, why = _not_launched(seen, obstacle) or (None, None)
     return pb.GetInstanceStatusResponse(
@@ -91,7 +91,7 @@ def _launching(seen: InstanceView, obstacle: str | None) -> pb.GetInstanceStatus
 
 
 def _not_launched(seen: InstanceView, obstacle: str | None) -> tuple[str, str] | None:
-    """Tell the kind of what keeps it from being launched, and say it; None if nothing does."""
+    """Return why a due instance is not launched: the kind and a sentence; None without reason."""
     if seen.held_by is not None:
         why = f" ({seen.held_by.reason})" if seen.held_by.reason else ""
         name = seen.held_by.name or seen.held_by.tenant_id

@@ -32,7 +32,7 @@ _EVER = timedelta(days=36_500)
 async def open_worker(
     core: Management, request: ManagementRequest, message: pb.OpenWorkerRequest
 ) -> pb.RpcResponse:
-    """Take or continue a worker's lease; tells its open launches."""
+    """Take or renew a worker's lease; the answer has its open launches."""
     names = frozenset(served.name for served in message.workflows)
     tenant_id = translation.required(message, "tenant_id")
     new = NewEnvironment(
@@ -84,7 +84,7 @@ async def claim_launches(
         core.ending.calling(end),
         core.launcher.launchable.calling(wake_up.set),
     ):
-        # What would be claimed for a client that has gone would not be launched.
+        # A claim for a client that is gone would not be launched.
         while not over.is_set():
             wake_up.clear()
             claims = await _claim(core, offer, message.limit)
@@ -103,7 +103,7 @@ async def claim_launches(
 
 
 def _moments(core: Management, claims: Claims) -> Iterator[timedelta]:
-    """Give the spans after which there may be more without a word."""
+    """Yield the times after which more may be launchable without a signal."""
     for moment in (claims.again_at, claims.next_at):
         if moment is not None:
             yield max(moment - core.launcher.now(), timedelta(0))
@@ -119,7 +119,7 @@ async def _claim(core: Management, offer: Offer, limit: int) -> Claims:
 async def renew_worker(
     core: Management, request: ManagementRequest, message: pb.RenewWorkerRequest
 ) -> pb.RpcResponse:
-    """Renew a lease; tells which launches are lost and which are to stop."""
+    """Renew a lease; the answer names the launches that are lost, and those to stop."""
     values.check_id("environment_id", message.environment_id)
     lease = await core.persistence.environments.renew(message.environment_id, ttl=TTL)
     if lease is None:
@@ -158,8 +158,8 @@ async def report_launches(
     """
     Close launches with their verdicts.
 
-    When closing one fails, the others are closed and told; then its error is raised. The same
-    report again closes what is left.
+    If closing one fails, the others are closed first; then its error is raised. A repeated report
+    closes those that are left.
     """
     values.check_range("ends", len(message.ends), 0, _MAX_CLAIMED)
     closings = [Closing(one.launch_id, _end(one), random.random()) for one in message.ends]
@@ -191,15 +191,15 @@ def _verdict(crashes: CrashPolicy, end: LaunchEnd, instance: LaunchedInstance) -
 async def close_worker(
     core: Management, request: ManagementRequest, message: pb.CloseWorkerRequest
 ) -> pb.RpcResponse:
-    """Give a worker's lease up; what it has not reported goes on elsewhere at once."""
+    """End a worker's lease; instances of unreported launches go on elsewhere at once."""
     environment_id, environments = message.environment_id, core.persistence.environments
     values.check_id("environment_id", environment_id)
     await _check_is_worker(core, environment_id)
     core.offers.pop(environment_id, None)
-    # Drained, it claims nothing more, and a claim in flight is over. Were it closed before that,
-    # another environment could take what is open for lost, and it would wait for its back-off.
+    # After the drain the worker claims nothing more, and no claim is under way. If its lease ended
+    # before, another environment could close its launches as lost, and they would back off.
     if await environments.drain(environment_id, draining=True):
-        # A claim that was cut off may have been carried out.
+        # A claim that was cut off may have been executed.
         left = await core.persistence.launches.open_launches(environment_id, at=core.launcher.now())
         await _give_back(core, [row.launch_id for row in left], "the worker has ended")
         await environments.close(environment_id)

@@ -85,7 +85,7 @@ class _Launched:
 @dataclass(slots=True)
 class LocalPlacement:
     """
-    Fits `runtara_domain.ports.placements.Placement` while its watch is open.
+    Implements `runtara_domain.ports.placements.Placement`; used while its `watch` is open.
 
     If the spawner dies, the placement starts another one, which takes over the processes.
     """
@@ -211,7 +211,7 @@ class LocalPlacement:
             except SpawnerRefused as refused:
                 self._learn(image, refused, left)
             except SpawnerLost as lost:
-                # The process may have been started. It must not live beside the next launch's.
+                # The process may have been started. It must not run beside the next launch's.
                 await self._end_strays(assignment.launch_id, folders.folder)
                 raise LaunchFailed(Cause.RUNNER_FAILED, str(lost)) from lost
         raise AssertionError("the last try has its answer")

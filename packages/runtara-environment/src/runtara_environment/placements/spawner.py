@@ -21,11 +21,11 @@ _LONGEST_PATH = 100
 
 
 class SpawnerLost(Exception):
-    """The connection to the spawner is lost: whether it did what was asked is unknown."""
+    """The connection to the spawner is lost; whether it executed the request is unknown."""
 
 
 class SpawnerRefused(Exception):
-    """The spawner can't do what was asked. problem: why an image can't be forked, if that is it."""
+    """The spawner refused a request. problem: why the image can't be forked, or None."""
 
     def __init__(self, text: str, problem: str | None) -> None:
         super().__init__(text)

@@ -43,7 +43,7 @@ def check_runtime(configured: str) -> None:
 
 
 def find_runtime(configured: str | None) -> str | None:
-    """Give the path of the runtime that was configured, else of the first one there is."""
+    """Return the path of the configured runtime, else of the first one that is installed."""
     names = _NAMES if configured is None else (configured,)
     return next((path for name in names if (path := _found(name)) is not None), None)
 

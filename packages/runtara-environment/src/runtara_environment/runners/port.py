@@ -1,4 +1,4 @@
-"""What a runner must do; third parties bring theirs by the entry points `runtara.runners`."""
+"""The interface of runners; other packages add theirs by the entry points `runtara.runners`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -108,7 +108,7 @@ class Runner(Protocol):
 
 
 def limits_of(image: Image) -> tuple[int | None, float | None]:
-    """Give the bytes of memory and the CPUs that an image's metadata allows; None: no bound."""
+    """Return the bytes of memory and the CPUs that an image's metadata allows; None: no bound."""
     memory, cpus = image.metadata.get("memory_mb"), image.metadata.get("cpus")
     return (
         int(memory * 1024 * 1024) if isinstance(memory, int | float) else None,

@@ -1,4 +1,4 @@
-"""Executables, run as they are."""
+"""Executables, run directly."""
 
 import shutil
 from collections.abc import Mapping

@@ -11,7 +11,7 @@ from runtara_domain.model.images import Image
 from runtara_environment.runners.port import LaunchFolders, ProcessSpec, Warm, limits_of
 
 _PRELOADED = "?runtara_sdk.workflow.process.preloaded"
-"""What the SDK imports late. The `?` says that an older SDK may not have it."""
+"""The module of the SDK that imports all late imports; `?`: an older SDK may not have it."""
 
 _PREPARE = "runtara_sdk.workflow.process.ahead:prepare"
 _CORE = (

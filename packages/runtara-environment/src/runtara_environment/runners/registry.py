@@ -35,5 +35,5 @@ def runners(oci_runtime: str | None = None) -> Mapping[str, Runner]:
 
 
 def without_containers(found: Mapping[str, Runner]) -> Mapping[str, Runner]:
-    """Give the runners of processes, for a place that makes no containers."""
+    """Return the runners of processes, for a placement without containers."""
     return {name: runner for name, runner in found.items() if not isinstance(runner, OciRunner)}

@@ -23,7 +23,7 @@ def base_variables(keeps_dont_write_bytecode: bool) -> dict[str, str]:
 def launch_variables(
     assignment: Assignment, image: Image, folders: LaunchFolders, core: Mapping[str, str]
 ) -> dict[str, str]:
-    """Give a launch's own: the image's, then the start's, then what says which instance it is."""
+    """Return a launch's variables: the image's, then the start's, then those of the instance."""
     named = image.metadata.get("env")
     found = {name: str(value) for name, value in named.items()} if isinstance(named, dict) else {}
     found.update(assignment.env)

@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 def asked(look: Callable[[], T], otherwise: T) -> T:
     """
-    Return what `look` returns of one of the user's objects; `otherwise` if it raises.
+    Return the result of `look` on one of the user's objects; `otherwise` if it raises.
 
     Properties, `__getattr__`, `__eq__`, `__str__` and the like are user code. Their errors must
-    neither replace the error that is described nor end the run. Only KeyboardInterrupt passes,
-    which may be a person's.
+    neither replace the error that is described nor end the run. Only KeyboardInterrupt passes: a
+    person may have sent it.
     """
     try:
         return look()
@@ -24,12 +24,12 @@ def asked(look: Callable[[], T], otherwise: T) -> T:
 
 
 def text_of(value: object) -> str:
-    """What `str` gives, as a plain str; if that raises, what a traceback would show."""
+    """Return `str(value)` as a plain str; if it raises, the text that a traceback would show."""
     return asked(lambda: str.__str__(str(value)), "<exception str() failed>")
 
 
 def shown(value: object, longest: int = sys.maxsize) -> str:
-    """What `repr` gives, as a plain str, cut if it is longer; the type's name if that raises."""
+    """Return `repr(value)` as a plain str, cut if it is longer; if it raises, the type's name."""
     text = asked(lambda: str.__str__(repr(value)), f"<{type_name(value)}>")
     return text if len(text) <= longest else f"{text[:longest]}…"
 

@@ -1,4 +1,4 @@
-"""What instances say of themselves."""
+"""Events, heartbeats and reports of instances."""
 
 from runtara_domain import values
 from runtara_domain.error import CoreError, InvalidValue
@@ -43,7 +43,7 @@ async def instance_event_batch(
 
 
 def _report(message: pb.InstanceEvent) -> Report | None:
-    """What a heartbeat brings; None: nothing."""
+    """Return the report in a heartbeat; None if it has none."""
     report = Report(
         waits=message.waits if message.HasField("waits") else None,
         progress=message.progress if message.HasField("progress") else None,

@@ -8,7 +8,7 @@ from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
 
 _LOOKED_AT = 32
-"""Checkpoints that are told with a registration."""
+"""The most checkpoints that are returned with a registration."""
 
 _MOST_LOOKED_AT = 64 * 1024
 """Bytes that an answer has with them."""
@@ -42,7 +42,7 @@ async def register_instance(
 async def _look(
     core: Operations, request: Request, answer: pb.RegisterInstanceResponse, instance_id: str
 ) -> None:
-    """Tell what a run reads first, unless it is large: then it asks, and waits for room."""
+    """Return the checkpoints that a run reads first; None if large: then it requests them."""
     if answer.ByteSize() > _MOST_LOOKED_AT:
         return
     caller = request.session.caller(instance_id)
@@ -62,7 +62,7 @@ async def _look(
 
 
 async def _first_page(core: Operations, caller: Caller) -> pb.ListCheckpointsResponse | None:
-    """Give the first checkpoints; None if a state among them is large."""
+    """Return the first checkpoints; None if a state among them is large."""
     page = await core.list_checkpoints(
         caller=caller, after_id=0, limit=_LOOKED_AT, largest_state=_LARGEST_STATE
     )
@@ -98,7 +98,7 @@ async def start_child(
 async def cancel_child(
     core: Operations, request: Request, message: pb.CancelChildRequest
 ) -> pb.RpcResponse:
-    """Tell a child of an instance to cancel."""
+    """Send a child of an instance a cancel."""
     sent = await core.cancel_child(
         caller=request.session.caller(message.instance_id), child_id=message.child_id
     )

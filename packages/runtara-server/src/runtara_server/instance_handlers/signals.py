@@ -11,7 +11,7 @@ from runtara_server.instance_handlers import translation
 async def poll_signals(
     core: Operations, request: Request, message: pb.PollSignalsRequest
 ) -> pb.RpcResponse:
-    """Read what is pending, and wait for it if asked to, as long as the answer is wanted."""
+    """Read pending signals; if asked to, wait for one as long as the client wants the answer."""
     more = message.more_checkpoint_ids
     values.check_range("more_checkpoint_ids", len(more), 0, values.MAX_POLLED)
     named = [message.checkpoint_id] if message.HasField("checkpoint_id") else []

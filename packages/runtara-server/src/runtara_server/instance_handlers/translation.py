@@ -61,7 +61,7 @@ def milliseconds(moment: datetime) -> int:
 
 
 def moment(milliseconds_since_1970: int) -> datetime:
-    """Read a client's time; one that no calendar holds becomes 1970, which the core won't take."""
+    """Read a client's time; an impossible one becomes 1970, which the core replaces."""
     try:
         return _EPOCH + milliseconds_since_1970 * _MILLISECOND
     except OverflowError:
@@ -116,7 +116,7 @@ def _cut(text: str, room: int) -> str:
 
 
 def signal(instance_id: str, pending: Signal | None) -> pb.Signal | None:
-    """Describe what is pending for an instance, if anything."""
+    """Describe an instance's pending signal, if there is one."""
     if pending is None:
         return None
     return pb.Signal(
@@ -125,7 +125,7 @@ def signal(instance_id: str, pending: Signal | None) -> pb.Signal | None:
 
 
 def custom_signal(checkpoint_id: str, payload: bytes | None) -> pb.CustomSignal | None:
-    """Describe what was sent for a checkpoint, if anything."""
+    """Describe the custom signal for a checkpoint, if there is one."""
     if payload is None:
         return None
     return pb.CustomSignal(checkpoint_id=checkpoint_id, payload=payload)
@@ -158,10 +158,10 @@ def pending(request: pb.PollSignalsRequest, found: Pending) -> pb.PollSignalsRes
 
 def saved(instance_id: str, checkpoint_id: str, outcome: Saved) -> pb.CheckpointResponse:
     """
-    Describe a checkpoint saved or found.
+    Describe a checkpoint that was saved or found.
 
-    A signal that doesn't fit beside the state is left out, the pending one first: later answers
-    bring that one again, while a replay must find the custom signal where the first run did.
+    If the signals don't fit into the answer, the pending one is left out first: later answers have
+    it again, while a replay must get the custom signal at the same call as the first run.
     """
     response = pb.CheckpointResponse(found=outcome.is_found, state=outcome.kept or b"")
     custom = custom_signal(checkpoint_id, outcome.custom_signal)

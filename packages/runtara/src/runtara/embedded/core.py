@@ -90,7 +90,7 @@ class EmbeddedCore:
         self.activity.note(Caller(instance_id, run))
 
     def recheck(self) -> None:
-        """Have the workers of this process look at what is launchable."""
+        """Let the workers of this process claim again."""
         for launcher in self.launchers:
             launcher.recheck()
 

@@ -1,4 +1,4 @@
-"""What clients ask of instances, on the core in this process."""
+"""Clients' operations on instances, on the core in this process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ logger = get_logger(__name__)
 _PAGE = 100
 _HOLD = timedelta(seconds=30)
 _MOST_FAILURES = 5
-"""In a row, after which a wait raises what it failed with; each takes the database its time."""
+"""The failures in a row after which a wait raises the error; each lasts a database's timeout."""
 _ANY = InstanceFilter()
 
 
@@ -224,7 +224,7 @@ def _instance(seen: InstanceView) -> Instance:
 
 
 def _not_launched(seen: InstanceView) -> tuple[str, str] | None:
-    """Tell the kind of what keeps it from being launched, and say it; None if nothing does."""
+    """Return why a due instance is not launched: the kind and a sentence; None without reason."""
     if seen.held_by is not None:
         name = seen.held_by.name or seen.held_by.tenant_id
         return "hold", f"held: {seen.held_by.scope} {name}"
@@ -246,7 +246,7 @@ def _summary(one: ListedInstance) -> InstanceSummary:
 
 
 class _Shown(TypedDict):
-    """What an instance and its summary have in common."""
+    """The fields that an instance and its summary have in common."""
 
     instance_id: str
     tenant_id: str

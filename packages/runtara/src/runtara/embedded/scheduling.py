@@ -13,7 +13,7 @@ logger = get_logger(__name__)
 
 
 async def declare(embedded: EmbeddedCore, launcher: Launcher, plan: Plan) -> None:
-    """Declare what the code of a worker's workflows says; raises DatabaseError."""
+    """Declare the schedules in the code of a worker's workflows; raises DatabaseError."""
     persistence = embedded.persistence
     manage = ManageSchedules(persistence.schedules, persistence.launches, CronCalendar())
     for each in plan.declarations:

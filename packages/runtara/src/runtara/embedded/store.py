@@ -59,7 +59,7 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a store speaks for. launch_id: None for a run without a launch."""
+    """The run of a store. launch_id: None for a run without a launch."""
 
     instance_id: str
     tenant_id: str
@@ -70,8 +70,8 @@ class EmbeddedStore:
     """
     One run on the core in this process; calls repeat for `core_timeout` while the database fails.
 
-    registered: called with the number of the run when it has begun. The store speaks for its own
-    run alone, whatever other runs of the instance this process has.
+    registered: called with the number of the run when it has begun. The store makes requests only
+    for its own run, even if this process has other runs of the instance.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class EmbeddedStore:
         self._session = embedded.core.open_session()
 
     def close(self) -> None:
-        """Give up the run's place; calls that wait end."""
+        """Close the run's session; calls that wait end."""
         self._session.close()
 
     @property
@@ -285,14 +285,14 @@ class EmbeddedStore:
         return None if run_state is None else run_state.state
 
     def _checked(self, make: Callable[[], T]) -> T:
-        """Make a record; raises ValidationFailed for what the core doesn't take."""
+        """Make a record; raises ValidationFailed for a value that the core doesn't take."""
         try:
             return make()
         except CoreError as error:
             raise refusal(error.code, str(error)) from error
 
     async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Call the core until it answers; raises what ends a run as the workflow layer's errors."""
+        """Call the core until it answers; raises the workflow layer's errors that end a run."""
         loop, limit = asyncio.get_running_loop(), self._core_timeout
         until, failures = loop.time() + limit, 0
         while True:

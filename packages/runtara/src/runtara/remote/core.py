@@ -1,4 +1,4 @@
-"""What clients and workers have of the servers."""
+"""The connection of clients and workers to servers."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,10 @@ class RemoteCore:
 
     @staticmethod
     def at(address: str) -> "RemoteCore":
-        """Give it, unconnected; raises ConfigurationError for variables that can't be used."""
+        """Return an unconnected core; raises ConfigurationError for unusable variables."""
         return RemoteCore(ManagementClient(ManagementSettings(environment_addr=address)))
 
     @staticmethod
     def settings() -> Settings:
-        """Give the settings of runs; raises ConfigurationError as above."""
+        """Return the settings of runs; raises ConfigurationError for unusable variables."""
         return Settings(instance_id="-", tenant_id="-", heartbeat_interval_ms=0)

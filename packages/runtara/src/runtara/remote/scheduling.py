@@ -11,7 +11,7 @@ logger = get_logger(__name__)
 
 
 async def declare(management: ManagementClient, plan: Plan) -> None:
-    """Declare what the code of a worker's workflows says; raises RuntaraError."""
+    """Declare the schedules in the code of a worker's workflows; raises RuntaraError."""
     for each in plan.declarations:
         declared = await management.schedules.declare(_schedule(plan.tenant_id, each))
         if declared in ("older", "operators"):

@@ -69,7 +69,7 @@ class _RemoteWorker:
         """The instances of launches that are open, or not yet reported."""
         self._ends: dict[str, Ended] = {}
         self._causes: dict[str, tuple[Cause, str]] = {}
-        """Why launches are ended here, where that isn't what their runs say."""
+        """The causes of launches that this worker ends, instead of the causes of their runs."""
         self._timers: dict[str, list[asyncio.TimerHandle]] = {}
         self._changed, self._has_ends = asyncio.Event(), asyncio.Event()
         self._is_draining = self._is_leaving = False
@@ -94,14 +94,14 @@ class _RemoteWorker:
         return lease
 
     async def close(self) -> None:
-        """Give the lease up."""
+        """End the lease."""
         try:
             await self._management.workers.close(self._id)
         except RuntaraError as error:
             logger.warning("the lease can't be ended, and expires by itself: %s", error)
 
     def ended(self, launch_id: str, end: LaunchEnd) -> None:
-        """Have the end of a run reported."""
+        """Report the end of a run."""
         for timer in self._timers.pop(launch_id, []):
             timer.cancel()
         cause, reason = self._causes.pop(launch_id, (end.cause, end.reason))
@@ -130,10 +130,10 @@ class _RemoteWorker:
 
     async def _drain(self, claiming: "asyncio.Task[None]") -> None:
         """
-        End the claim that waits, once it takes nothing any more.
+        Drain the worker, then end the claim that waits.
 
-        One that is cut off before may still take what was just released: it would stand still until
-        the lease is given up. What it has taken by then is answered before the drain is.
+        A claim that is cut off before the drain may still claim an instance that was just released,
+        which would wait until the lease ends. The server answers such a claim before the drain.
         """
         self._changed.set()
         try:
@@ -181,10 +181,10 @@ class _RemoteWorker:
 
     async def _give_back_unknown(self) -> None:
         """
-        Go on with the lease, and give back what a claim took whose answer was lost.
+        Renew the lease, and give back the launches of a claim whose answer was lost.
 
-        To be called while no claim is under way here: no answer can bring those launches then.
-        Raises RuntaraError.
+        Call it while no claim is under way: then no answer can have these launches. Raises
+        RuntaraError.
         """
         # A lease that is good keeps its drain when it is opened.
         await self._renew()
@@ -196,7 +196,7 @@ class _RemoteWorker:
                 self._report(Ended(launch_id, Cause.STOPPED, error=reason))
 
     async def renew_for_ever(self) -> None:
-        """Renew the lease, and do what the answers say, until cancelled."""
+        """Renew the lease, and obey the answers, until cancelled."""
         while True:
             await asyncio.sleep(self._renew_every)
             try:
@@ -253,7 +253,7 @@ class _RemoteWorker:
             return
         for other, instance_id in self._launches.items():
             if instance_id == assignment.instance_id:
-                # What it still asks would pass for the newer run's, on their one connection.
+                # On their common connection its requests would count as the newer run's.
                 self._causes[other] = (Cause.SUPERSEDED, "superseded by another run or launch")
                 self.runs.kill(other)
         self._launches[launch_id] = assignment.instance_id

@@ -1,8 +1,8 @@
 """
 Durable workflows of plain functions, and a client without a loop.
 
-The code of a workflow runs in a thread; its steps do, too. The options, the errors and what is
-saved are those of `runtara`: each goes on with instances of the other.
+The code of a workflow runs in a thread, and so do its steps. The options, the errors and the saved
+data are the same as those of `runtara`: each can continue instances of the other.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ def serve(
     """
     Run a worker until SIGTERM or Ctrl-C, as `runtara.serve` does.
 
-    `threads`: the most threads of workflows at work at once in a process. A thread whose workflow
-    waits in a durable call is not at work.
+    `threads`: the most threads of workflows that run at once in a process. A thread whose workflow
+    waits in a durable call does not count.
     """
     asyncio.run(
         runtara.worker.serve(

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def connect(where: str | None = None, *, tenant: str | None = None) -> "Client":
-    """Give a client, to be used as `with connect() as client:`; as `runtara.connect`."""
+    """Return a client, used as `with connect() as client:`; otherwise as `runtara.connect`."""
     return Client(runtara.client.connect(where, tenant=tenant))
 
 
@@ -62,7 +62,7 @@ class Client:
         return Handle(self._loop, self._loop.run(self._client.start(call, **options)))
 
     def handle(self, workflow: Callable[..., Coroutine[Any, Any, R]], id: str) -> "Handle[R]":
-        """Give a handle of an instance that was started elsewhere; nothing is asked yet."""
+        """Return a handle of an instance that was started elsewhere; sends no request."""
         return Handle(self._loop, self._client.handle(workflow, id))
 
     def list(
@@ -74,7 +74,7 @@ class Client:
         error: str | None = None,
         blocked: bool | None = None,
     ) -> Iterator[InstanceSummary]:
-        """Give the tenant's instances, newest first; as `runtara.Client.list`."""
+        """Yield the tenant's instances, newest first; as `runtara.Client.list`."""
         found = self._client.list(
             workflow, status=status, since=since, error=error, blocked=blocked
         )
@@ -93,7 +93,7 @@ class Handle(Generic[R]):
         return repr(self._handle)
 
     def result(self, timeout: Duration | None = None) -> R:
-        """Wait for the end, and give what the workflow returned, or raise as it ended."""
+        """Wait for the end, and return the workflow's result or raise its error."""
         return self._loop.run(self._handle.result(timeout))
 
     def status(self) -> Instance:
@@ -117,7 +117,7 @@ class Handle(Generic[R]):
         self._loop.run(self._handle.resume())
 
     def retry(self) -> RetryPlan:
-        """Let a failed or cancelled one go on; tells which calls are made again."""
+        """Let a failed or cancelled instance go on; return the keys of repeated calls."""
         return self._loop.run(self._handle.retry())
 
     def fork(self, before: str | None = None, *, id: str | None = None) -> "Forked[R]":

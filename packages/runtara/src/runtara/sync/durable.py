@@ -1,4 +1,4 @@
-"""What the code of a plain workflow calls; each is a durable call of the SDK, awaited for it."""
+"""The durable calls of plain workflows; each awaits the SDK's call of the same name."""
 
 import functools
 import inspect

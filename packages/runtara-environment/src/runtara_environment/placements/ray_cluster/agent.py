@@ -46,7 +46,7 @@ class NodeAgent:
     """
     Serves one environment on one node until its raylet ends, or no request came for a long time.
 
-    A caller may repeat any method after a failure: what the method asks for is done once.
+    A caller may repeat any method after a failure: its effect happens once.
     """
 
     def __init__(self, setup: str, node: str, machine: str) -> None:
@@ -124,7 +124,7 @@ class NodeAgent:
     def _note_asked(self) -> None:
         self._asked_at = asyncio.get_running_loop().time()
 
-    # What the environment asks
+    # The environment's calls
 
     async def take_up(self, rows: str, starting: list[str]) -> None:
         """

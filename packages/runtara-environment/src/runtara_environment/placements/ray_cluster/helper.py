@@ -156,7 +156,7 @@ class Helper:
     # Operations
 
     async def _begin(self, message: Message) -> Message:
-        """Give back the bookings of launches that are over, and start to look for nodes."""
+        """Release the bookings of launches that have ended, and start watching the nodes."""
         self._setup = message["setup"]
         self._environment_id = unpacked(self._setup).environment_id
         table = await self._in_thread(placement_group_table)

@@ -31,7 +31,7 @@ class NodeWatch:
         """
         Return the lost agents among these, with the cause and the reason.
 
-        Raises DatabaseError. Then the time for which each lease has been over counts anew.
+        Raises DatabaseError. After an error, the time since each lease's end is counted again.
         """
         try:
             rows = await self.environments.page(gone_for=timedelta(hours=1))

@@ -58,7 +58,7 @@ class RaySettings:
 @dataclass(slots=True)
 class RayPlacement:
     """
-    Fits `runtara_domain.ports.placements.Placement` while its watch is open.
+    Implements `runtara_domain.ports.placements.Placement`; used while its `watch` is open.
 
     If the helper ends, the placement starts another one. Without a cluster, launches wait for one.
     A node's agent takes up the open launches of its node before it launches anything more.

@@ -1,1 +1,1 @@
-"""What workflow code calls: workflows, steps, groups, timers, promises and recorded values."""
+"""The API for workflow code: workflows, steps, groups, timers, promises and recorded values."""

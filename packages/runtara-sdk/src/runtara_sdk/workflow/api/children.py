@@ -162,7 +162,7 @@ class _Child(Generic[R]):
         return call.record(Kind.FAILURE, json.dumps({"refused": refusal}).encode())
 
     async def _wait(self) -> Record:
-        """Wait for the child's end; what cancels the wait is passed on to the child."""
+        """Wait for the child's end; a cancellation of the wait also cancels the child."""
         execution, name = self.execution, child_signal(self.id)
         wait = execution.live.new_wait(is_open=True)
         try:
@@ -178,7 +178,7 @@ class _Child(Generic[R]):
         await self.execution.end.call_core(lambda: self.execution.store.cancel_child(self.id))
 
     async def _record_of(self, sent: bytes) -> Record:
-        """What is saved of what the core sent: a large output is in the child's status alone."""
+        """Return the record of the child's end; only the child's status has a large output."""
         status = json.loads(sent)
         ended = Ended(_OUTCOMES[status["status"]], error=status["error"] or "")
         output = b64decode(status.get("output") or "")
@@ -210,7 +210,7 @@ class _Child(Generic[R]):
         return None
 
     async def _ended(self, record: Record) -> R:
-        """Give the child's result, or raise as it has ended."""
+        """Return the child's result, or raise its error."""
         if record.kind is Kind.FAILURE:
             raise self._error(json.loads(record.value))
         try:

@@ -1,4 +1,4 @@
-"""Logs: the workflow's logger, which says nothing twice, and what a run's process shows."""
+"""Logs: the workflow's logger, which repeats no line in a replay, and a process's log set-up."""
 
 import logging
 
@@ -7,7 +7,7 @@ from runtara_sdk.workflow.engine.execution import current_execution, label_log_r
 
 
 class _Live(logging.Filter):
-    """Drops what an earlier run of the instance has logged already."""
+    """Drops lines that an earlier run of the instance has logged already."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         branch = code_context()
@@ -36,7 +36,7 @@ def show() -> None:
         level = logging.INFO if root.level == logging.WARNING else root.level
         label_log_records()  # The format needs the labels, also before the run.
         logging.basicConfig(level=level, format="%(levelname)s %(name)s%(runtara)s: %(message)s")
-    # aioquic's loggers: the client logs what matters of a connection.
+    # aioquic's loggers are silenced: the client logs the important events of a connection.
     quic = logging.getLogger("quic")
     if quic.level == logging.NOTSET:
         quic.setLevel(logging.ERROR)

@@ -78,7 +78,7 @@ class Promise(Generic[T]):
     def _written(self, value: object) -> bytes:
         what = f"promise {self._signal!r}"
         try:
-            # By aliases, as it is read: other programs send values, too.
+            # Written by aliases, as promises read it: other programs send values, too.
             text = values.codec.encode(what, value, self._kind, (Form.ALIASES,)).text
             values.codec.read(what, text, self._kind)
         except (NotSerializable, values.codec.TypeMismatch):

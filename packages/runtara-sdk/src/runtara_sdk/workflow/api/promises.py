@@ -87,7 +87,7 @@ async def received(
     until: datetime | None = None,
     on_record: Callable[[Record], None] = lambda record: None,
 ) -> Record:
-    """What is recorded of what is sent to the call's signal: UNTIL if nothing is until then."""
+    """Return the record of the value sent to the call's signal; UNTIL if none comes in time."""
     signal = call.signal
     assert signal is not None
 
@@ -113,7 +113,7 @@ def _taken(call: DurableCall, record: Record) -> int | None:
 
 
 async def kept(execution: Execution, call: DurableCall, record: Record, kind: type[T]) -> T:
-    """Give what is recorded of a promise; raises NotSerializable for what is none of its type."""
+    """Return a promise's recorded value; raises NotSerializable if it is not of its type."""
     if record.kind is Kind.FAILURE:
         raise NotSerializable(json.loads(record.value))
     return cast("T", await value_of(execution, call, record, kind))
@@ -122,7 +122,7 @@ async def kept(execution: Execution, call: DurableCall, record: Record, kind: ty
 async def _wait_for_value(
     execution: Execution, call: DurableCall, name: str, until: datetime | None
 ) -> bytes | None:
-    """Wait for what is sent to a name; None: nothing until then. Raises what cancels the call."""
+    """Wait for a value sent to a name; None: none in time. Raises the call's cancellation."""
     logger.info(
         "%s waits for the custom signal %r to instance %r", call.key, name, execution.instance_id
     )
@@ -147,7 +147,7 @@ async def _is_sent(execution: Execution, name: str) -> bool:
 
 
 def _record_of(call: DurableCall, sent: bytes, kind: type[T]) -> Record:
-    """What is saved of what was sent: the value, or why it is none."""
+    """Return the record of a sent value: the value, or a failure if it is not of the type."""
     what = f"promise {call.signal!r}"
     try:
         value = sent if kind is bytes else values.codec.read(what, sent, kind)

@@ -1,4 +1,4 @@
-"""Queues: what bounds the instances that are started in them."""
+"""Queues, which bound the launches of the instances that are started in them."""
 
 import re
 from dataclasses import dataclass

@@ -26,12 +26,12 @@ def now() -> Coroutine[Any, Any, datetime]:
 
 
 def uuid4() -> Coroutine[Any, Any, uuid.UUID]:
-    """Give a random UUID."""
+    """Return a random UUID; a replay returns the same one."""
     return _recorded("uuid4", uuid.UUID, uuid.uuid4)
 
 
 def random() -> Coroutine[Any, Any, float]:
-    """Give a random number, at least 0 and less than 1."""
+    """Return a random number, at least 0 and less than 1; a replay returns the same one."""
     return _recorded("random", float, _random.random)
 
 

@@ -31,7 +31,7 @@ class CodeSchedule:
 
     @property
     def metadata(self) -> Mapping[str, object]:
-        """What the metadata of an image says of it, under `schedule`."""
+        """The schedule as an image's metadata has it, under `schedule`."""
         return {
             "cron": self.cron,
             "time_zone": self.time_zone,
@@ -52,7 +52,7 @@ def declared(
     catch_up: Duration,
     jitter: Duration,
 ) -> CodeSchedule | None:
-    """Make the schedule of a workflow; None without cron. Raises ValueError for what is wrong."""
+    """Return a workflow's schedule; None without cron. Raises ValueError for a wrong option."""
     if cron is None:
         return None
     # Only a declared schedule needs the cron parser.
@@ -93,7 +93,7 @@ def ticks_of(hints: Mapping[str, object]) -> list[str]:
 
 
 def code_version(function: AnyFunction) -> str:
-    """Tell one version of a workflow's module from others, by its text."""
+    """Return the version of a workflow's module, a digest of its text."""
     try:
         text = Path(inspect.getfile(function)).read_bytes()
     except (OSError, TypeError):

@@ -109,7 +109,7 @@ class Step(CoroutineFunction, Generic[P, R]):
         return made
 
     def _own(self, args: tuple[object, ...]) -> int:
-        """How many arguments are what a method belongs to, in whatever way that was called."""
+        """Return how many leading arguments are a method's object or class."""
         is_own = bool(self._self) or self._is_method or bool(args and self._is_of(args[0]))
         return 1 if is_own else 0
 
@@ -126,7 +126,7 @@ class Step(CoroutineFunction, Generic[P, R]):
         Return the step with a key for one call.
 
         The key is unique among the step's calls in the instance. The call may then be made in any
-        task that the workflow's code begins, in any order, beside others.
+        task that the workflow's code begins, in any order, at the same time as others.
         """
         if not isinstance(key, str):
             raise TypeError(f"{self._options.name}.keyed() takes a text, got {shown(key)}")
@@ -229,7 +229,7 @@ class Step(CoroutineFunction, Generic[P, R]):
 
 
 class _Decorator(Protocol):
-    """What `step(...)` gives: to be put on a function."""
+    """The decorator that `step(...)` returns."""
 
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...

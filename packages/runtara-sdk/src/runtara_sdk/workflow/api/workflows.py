@@ -79,7 +79,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         )
 
     def decode_failure(self, error: str, failure: bytes | None) -> Exception:
-        """Give the error to raise for a failed instance, as that of a bound call does."""
+        """Return the error to raise for a failed instance; as a bound call does."""
         return values.failures.decode_of_workflow(self.name, error, failure, self.raises)
 
     def decode_result(self, output: bytes) -> R:
@@ -89,7 +89,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         return cast("R", values.codec.decode(what, output, kind, Form.ALIASES))
 
     def first(self, text: bytes | None, form: Form = Form.ALIASES) -> Record:
-        """What an instance of it begins with: its name and function, and the input as JSON."""
+        """Return an instance's first record: the workflow's name and function, and the input."""
         return first_record(self.name, text, form, self._qualified)
 
     def check(self, instance_id: str, name: str, function: str | None) -> None:
@@ -139,7 +139,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         return {names[0]: found} if len(names) == 1 else cast("dict[str, Any]", found)
 
     def _taken(self, names: list[str]) -> tuple[str, object]:
-        """What the input is called, and its annotation."""
+        """The names of the input's parameters, and its annotation."""
         hints = self._hints()
         if len(names) == 1:
             return names[0], hints.get(names[0], Any)
@@ -198,7 +198,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         return json.dumps({name: json.loads(text) for name, text in texts.items()}).encode()
 
     def failure(self, error: BaseException) -> bytes:
-        """Write what it raised, for programs that read the instance's ending."""
+        """Return the error that the workflow raised as JSON, for programs that read the end."""
         return values.failures.encode_of_workflow(f"workflow {self.name!r}", error, self.raises)
 
     def output(self, value: object) -> bytes:
@@ -264,7 +264,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
 
 
 class _Decorator(Protocol):
-    """What `workflow(...)` gives: to be put on a function."""
+    """The decorator that `workflow(...)` returns."""
 
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
 

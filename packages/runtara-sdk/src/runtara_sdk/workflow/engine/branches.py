@@ -38,7 +38,7 @@ class BranchTask(Generic[T]):
         return self._task.result()
 
     def done(self) -> bool:
-        """Return whether it has ended."""
+        """Return whether the branch has ended."""
         return self._task.done()
 
     @property

@@ -107,7 +107,7 @@ class Branch:
     ) -> "DurableCall":
         former = tuple(keyed(one, key) for one in names)
         if step is not None:
-            # Form 2 has the key alone, in its branch.
+            # Form 2 has only the key within its branch.
             former += (joined(self.path, escaped(key)),)
         return self._made(DurableCall(keyed(name, key), self, self, None, step, former, key))
 
@@ -203,7 +203,7 @@ class DurableCall:
         return record if self.given_key is None else record.in_branch(self.branch.path)
 
     def part(self, what: str) -> "DurableCall":
-        """A part of the call, with an outcome of its own that is recorded beside it."""
+        """Return a part of the call, whose outcome is recorded separately."""
         return DurableCall(
             self.subkey(what),
             self.branch,
@@ -229,7 +229,7 @@ class DurableCall:
         self.key = key
 
     def subkey(self, what: str) -> str:
-        """Return the key of a record beside the call."""
+        """Return the key of a further record of the call."""
         return f"{self.key}!{what}"
 
     def begin(self, task: "asyncio.Task[object]") -> None:

@@ -1,4 +1,4 @@
-"""What the engine needs of a workflow's definition."""
+"""The parts of a workflow's definition that the engine needs."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol

@@ -3,10 +3,10 @@ Execution: one run of an instance in a process, put together from the parts of t
 
 Each part owns its state. It gets other parts and plain callables, never the execution:
 
-    end           whether, and how, the run is over          run_end.py
+    end           the end of the run                         run_end.py
     live          the calls and branches under way           live_calls.py
-    replay        what earlier runs recorded                 replay.py
-    recorder      where calls are looked up and recorded     recorder.py
+    replay        the records of earlier runs                replay.py
+    recorder      looks up and saves the records of calls    recorder.py
     signals       cancelled, pausing                         signals.py
     cancellation  deadlines; which scope cancels which call  cancellation.py
     order         the order in which user code gets outcomes outcome_order.py
@@ -15,7 +15,7 @@ Each part owns its state. It gets other parts and plain callables, never the exe
     reporting     a running instance's waits and progress    reporting.py
     departure     leaves the process when asked to           departure.py
 
-`durable` is what every durable call does.
+`durable` executes a durable call.
 """
 
 import asyncio

@@ -3,7 +3,7 @@ Effects in doubt: a crash has left an attempt open, and its effect may have happ
 
 The step's `in_doubt` function is called, and after errors again, with the step's own retries. If it
 gives no answer, or the step has none, an operator decides by a custom signal. A cancellation is
-deferred until the doubt is settled: only then does clean-up code know what to undo.
+deferred until the doubt is settled: only then can clean-up code know which effects to undo.
 """
 
 import json

@@ -6,7 +6,7 @@ from itertools import count
 
 from runtara_sdk.workflow.errors import WorkflowError
 
-# The core takes 1024; the suffixes of records beside a call (intents, attempts) need some.
+# The core takes 1024; the suffixes of a call's further records (intents, attempts) need some.
 _LONGEST = 960
 
 OWN = "~"
@@ -18,7 +18,7 @@ CANCEL = "cancel"
 BY_CODE = f"{OWN}code"
 """In place of a scope's key: user code cancelled the call, as asyncio's timeouts do."""
 
-# "!" and "~" are reserved: they mark records beside a call, and records of no call.
+# "!" and "~" are reserved: they mark a call's further records, and records of no call.
 _ESCAPES = {ord(mark): f"%{ord(mark):02X}" for mark in "%/#!~"}
 
 

@@ -1,4 +1,4 @@
-"""Live calls: which durable calls of a run are under way, and what they wait for."""
+"""Live calls: the durable calls of a run that are under way, and their waits."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -91,7 +91,7 @@ class LiveCalls:
         is_open: bool = False,
         reason: str = "",
     ) -> Wait:
-        """A wait that begins now; `key`: what its end is recorded under."""
+        """Return a wait that begins now; `key`: the key of the record of its end."""
         future = asyncio.get_running_loop().create_future()
         return Wait(future, self._clock(), until, key, is_open, reason=reason)
 

@@ -1,8 +1,8 @@
 """
-The observer port: what happens in a run, as events, for logs, traces and metrics.
+The observer port: events of a run, for logs, traces and metrics.
 
-An observer is called in the task in which the event happens, at once, and must not block. What it
-raises is logged, and the run goes on. Without observers no event is made.
+An observer is called at once, in the task in which the event happens, and must not block. Its
+errors are logged, and the run goes on. Without observers no events are made.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,7 +52,7 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A record was saved under this key; the key of one beside a call has a "!"."""
+    """A record was saved under this key; the key of a call's further records has a "!"."""
 
     key: str
     kind: Kind
@@ -68,7 +68,7 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class RunSuspended:
-    """The run has suspended; `ended` says until when, and what the instance awaits."""
+    """The run has suspended; `ended` has the deadline and the instance's waits."""
 
     ended: Ended
 

@@ -17,7 +17,7 @@ class NotDone:
 
 
 class OnDoubt(StrEnum):
-    """What to do about an effect in doubt without an `in_doubt` function."""
+    """The reaction to an effect in doubt without an `in_doubt` function."""
 
     STOP = "stop"
     AGAIN = "again"

@@ -25,11 +25,11 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Awaited:
     """
-    What a suspended instance waits for.
+    A wait of a suspended instance.
 
     `kind` is "signal", for a value sent to `name`; "child", for the end of the instance `name`;
-    "sleep"; or "retry", for the next attempt of a step. `since` is when the wait began, and `until`
-    when it ends by itself, None: never. `reason` is why a step is tried again.
+    "sleep"; or "retry", for the next attempt of a step. `since` is when the wait began. `until` is
+    its deadline; None without one. `reason` is the error for which a step is tried again.
     """
 
     kind: str

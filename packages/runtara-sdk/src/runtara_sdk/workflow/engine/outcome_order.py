@@ -28,8 +28,8 @@ class OutcomeOrder:
     """
     Numbers the outcomes of one run, and hands them over in that order.
 
-    `recorded` are the numbers that earlier runs saved; `code_due_in` tells in how many seconds a
-    timer of user code is due, if one is. `is_kept`: outcomes are numbered.
+    `recorded`: the numbers that earlier runs saved. `code_due_in`: returns the seconds until the
+    next timer of user code; None without one. `is_kept`: outcomes are numbered.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ _KEPT = ("!started", "!until", "!woke")
 @dataclass(frozen=True, slots=True)
 class RetryPlan:
     """
-    What to set aside so that an ended instance goes on.
+    The checkpoints to set aside so that an ended instance goes on.
 
     `forget`: the checkpoints of the calls in `again`, which failed or were cancelled and are made
     again. `children`: the children among them, which must be retried first. `done_after`: calls
@@ -36,7 +36,7 @@ class RetryPlan:
 @dataclass(frozen=True, slots=True)
 class ForkPlan:
     """
-    What to copy for a fork.
+    The checkpoints to copy for a fork.
 
     `up_to`: the last checkpoint to copy. `before`: the first one that is not copied. `again`: the
     calls of the history that the fork makes again, in order; an effect that is not undone happens

@@ -3,14 +3,14 @@ Recorder: looks up and saves the records of durable calls.
 
 All records of calls go through it, so two rules hold everywhere:
 
-    First one stands.  `record` gives the record that stands under the key after the save. Where
+    First one stands.  `record` returns the record that is stored under the key after the save. If
                        another run has saved before, that is its record, and the code goes on with
-                       it. So a result counts once, whatever a newer run does meanwhile.
+                       it. So a result counts once, even if two runs save at the same time.
     No way back.       Code that no longer fits its records, a core that is out of reach and a run
-                       that is over all end the run, and block the call that found out for ever:
-                       user code can neither catch that nor clean up after it.
+                       that is over all end the run. The call that meets them never returns: user
+                       code can neither catch that nor clean up after it.
 
-Every answer to a save brings the pending signal, which is passed on before the call goes on.
+Every answer to a save has the pending signal, which is handled before the call goes on.
 """
 
 from collections.abc import Callable
@@ -111,7 +111,7 @@ class Recorder:
         return call.key
 
     async def recorded_under(self, call: DurableCall, what: str) -> Record | None:
-        """Return a record beside a call."""
+        """Return a further record of a call; None if there is none."""
         record = await self._find(call.subkey(what))
         try:
             check_step(call, record)
@@ -120,7 +120,7 @@ class Recorder:
         return record
 
     async def record(self, key: str, record: Record) -> Record:
-        """Save a record, and return the one that stands: an earlier one, if there was one."""
+        """Save a record, unless its key has one; return the record that is stored now."""
         if not record.is_kept:
             return record
         state = record.encoded

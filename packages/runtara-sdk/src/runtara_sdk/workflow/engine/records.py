@@ -48,12 +48,12 @@ class Record:
     """
     A saved state. It is never changed; a frozen dataclass would take five times as long to make.
 
-    `value` is JSON text. `position` is the call's among those of its branch, None for what is no
-    call or has a key of its own; `call` shows the arguments of a step, in version 1 as one text;
-    `nth` is the number of an outcome in the order in which user code got them, and in version 2 of
-    errors alone; `form` says how to read the value. `step` is the qualified name of the step that
-    was called, and `signal` what a promise has waited for; version 1 has neither. `branch` is the
-    path of the branch of a call with a key of its own; versions 1 and 2 have none. One that is not
+    `value` is JSON text. `position` is the call's position in its branch, None for a record of no
+    call or of a call with its own key. `call` shows the arguments of a step, in version 1 as one
+    text. `nth` is the outcome's number in the order in which user code got the outcomes; version 2
+    has it only for errors. `form` is the form of the value. `step` is the qualified name of the
+    called step, and `signal` the name of a promise's signal; version 1 has neither. `branch` is the
+    path of the branch of a call with its own key; versions 1 and 2 have none. A record that is not
     `is_kept` need not be saved.
     """
 
@@ -118,7 +118,7 @@ class Record:
 
 
 def decode(key: str, state: bytes) -> Record:
-    """Read one; raises StateUnreadable for what this layer did not write."""
+    """Read a record; raises StateUnreadable if this layer did not write it."""
     try:
         plain = (
             zlib.decompress(state[len(_COMPRESSED) :]) if state.startswith(_COMPRESSED) else state

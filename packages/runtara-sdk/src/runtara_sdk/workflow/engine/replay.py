@@ -1,17 +1,17 @@
 """
-Replay: what earlier runs of an instance have recorded, and whether the code still goes that way.
+Replay: the records of an instance's earlier runs, and checks that the code still fits them.
 
-A run begins with all records, by key. A call consumes the record of its own key, once. What is
-recorded beside a call (its intents, attempts, a late cancellation: keys with a "!") is read by
-`get`, as often as it is asked for. Two checks find code that has changed:
+A run begins with all records, by key. A call consumes the record of its own key, once. Further
+records of a call (its intents, attempts, a late cancellation: keys with a "!") are read by `get`,
+any number of times. Two checks find code that has changed:
 
     at a call   the position of a call in its branch belongs to one key. Another key there, other
                 arguments or another function of the same name raise NondeterminismError; names
-                in `was=` are taken for the key that they had.
+                in `was=` stand for their former keys.
     at the end  calls with a position that were never made again are `unreplayed_calls`.
 
-A call with a key of its own has no position. It is checked by its key and arguments alone, which
-is why no two calls may have the same (`claim`).
+A call with its own key has no position. Only its key and arguments are checked, so no two calls may
+have the same key (`claim`).
 """
 
 from collections.abc import Mapping
@@ -43,19 +43,19 @@ class Replay:
         self.is_old = any(record.version < NAMES for record in self._records.values())
 
     def has_begun(self, key: str) -> bool:
-        """Return whether anything is recorded of the call of this key, if only beside it."""
+        """Return whether there is any record of the call of this key."""
         return key in self._begun
 
     def get(self, key: str) -> Record | None:
-        """Read one that may be asked for again."""
+        """Return a record, which may be read again; None if there is none."""
         return self._records.get(key)
 
     def consume(self, call: DurableCall) -> Record | None:
         """
-        Give what is saved for a call: None if nothing is.
+        Return the record of a call; None if there is none.
 
-        A call whose step was renamed since gets the key it had. Raises
-        NondeterminismError if the code had another call here, or the same one with other arguments.
+        A call whose step was renamed gets its former key. Raises NondeterminismError if another
+        call was recorded here, or the same call with other arguments.
         """
         self._rename(call)
         self._unvisited.pop(call.key, None)
@@ -66,9 +66,9 @@ class Replay:
 
     def claim(self, call: DurableCall) -> None:
         """
-        Give a call with a key of its own the key that something is recorded under.
+        Give a call with its own key the key of its records.
 
-        Raises WorkflowError if a call before it has taken that.
+        Raises WorkflowError if an earlier call has taken that key.
         """
         if call.key not in self._begun:
             former = (key for key in call.former_keys if key in self._begun)
@@ -95,7 +95,7 @@ class Replay:
         return self._last.get(path, 0)
 
     def numbers(self) -> set[int]:
-        """The numbers of the outcomes that user code gets from what is recorded."""
+        """The numbers of the recorded outcomes that user code gets."""
         numbered = {key: one.nth for key, one in self._records.items() if one.nth is not None}
         for key in list(numbered):
             if key != (cancel_key := f"{call_of(key)}!struck") and cancel_key in numbered:
@@ -103,7 +103,7 @@ class Replay:
         return set(numbered.values())
 
     def key_at(self, path: str, position: int) -> str | None:
-        """The key of what was saved at a call."""
+        """The key of the record that was saved at this call's position."""
         return self._keys.get((path, position))
 
     def steps(self) -> int:
@@ -123,7 +123,7 @@ class Replay:
         )
 
     def _note(self, key: str, position: int) -> None:
-        """Note where a call stands, also one that was only begun: its effect may have happened."""
+        """Note a call's position, even if it was only begun: its effect may have happened."""
         path = branch_of(key)
         self._keys[path, position] = key
         self._last[path] = max(position, self._last.get(path, 0))

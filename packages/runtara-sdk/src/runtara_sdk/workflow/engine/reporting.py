@@ -1,4 +1,4 @@
-"""Reporting: what operators see of a running instance, written at most once a second."""
+"""Reporting: sends a running instance's waits and progress, at most once a second."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -17,17 +17,17 @@ _INTERVAL = 1.0
 """Seconds between two writes at least, and how long a wait lasts before it is reported."""
 
 _LONGEST = 8 * 1024
-"""Characters of the report of what a run awaits that keeps its process."""
+"""The most characters of the waits that a running process reports."""
 
 NOTHING = waits(())
 
 
 class Reporting:
     """
-    Tells the core what a run awaits and how far it is, when that has changed.
+    Sends the core a run's waits and progress when they have changed.
 
-    No step waits for it, and what lasts less than a second costs no request. A core that is out of
-    reach gets the report later. `awaits` gives what the run awaits now.
+    No step waits for it, and a wait of less than a second costs no request. A core that is out of
+    reach gets the report later. `awaits` returns the run's present waits.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Reporting:
         self._write_at(self._written_at + _INTERVAL)
 
     def reconsider(self) -> None:
-        """Report in a second what the run awaits then, if that differs from the last report."""
+        """Report the run's waits in a second, if they differ from the last report then."""
         if self._timer is None:
             self._write_at(asyncio.get_running_loop().time() + _INTERVAL)
 

@@ -15,7 +15,7 @@ Kinds = type[Exception] | tuple[type[Exception], ...]
 
 
 def kinds(what: str, given: Kinds) -> tuple[type[Exception], ...]:
-    """Check the classes of errors of an option; raises TypeError for what is none."""
+    """Check the error classes of an option; raises TypeError for any other object."""
     found = given if isinstance(given, tuple) else (given,)
     for kind in found:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):
@@ -93,7 +93,7 @@ NEVER = Retry(attempts=1)
 
 
 _BELIEVED = timedelta(days=366)
-"""How long an error may ask for: what is longer is taken for a mistake, and not waited for."""
+"""The longest delay for which an error may ask; longer ones are ignored as mistakes."""
 
 _EPOCH = 1e9
 """Seconds: a number from here on (2001, or 31 years) is a moment since 1970 and no length."""
@@ -101,11 +101,11 @@ _EPOCH = 1e9
 
 def retry_after(error: Exception, now: datetime) -> timedelta:
     """
-    How long the other side asked to be left alone; zero if it did not, or asked for nonsense.
+    Return the delay that an error asks for; zero if it asks for none, or for an impossible one.
 
-    It says so by an attribute `retry_after`, or by the header Retry-After of the error or of its
-    `response`: a number of seconds, a moment, a date as HTTP writes it, or seconds or milliseconds
-    since 1970.
+    The error asks by an attribute `retry_after`, or by the header Retry-After of the error or of
+    its `response`: a number of seconds, a datetime, an HTTP date, or seconds or milliseconds since
+    1970.
     """
     for said in (
         attribute(error, "retry_after"),
@@ -119,7 +119,7 @@ def retry_after(error: Exception, now: datetime) -> timedelta:
 
 
 def _header(holder: object) -> object:
-    """What its headers say, however they are written; urllib's and aiohttp's errors have some."""
+    """Return the Retry-After of an error's headers; urllib's and aiohttp's errors have headers."""
     return asked(lambda: _found(attribute(holder, "headers")), None)
 
 
@@ -133,7 +133,7 @@ def _name(header: object) -> str:
 
 
 def _length(said: Any, now: datetime) -> timedelta:
-    """Read what was said; raises for what can't be read."""
+    """Read a requested delay; raises an error if it can't be read."""
     if isinstance(said, timedelta):
         return said
     if isinstance(said, datetime):

@@ -58,7 +58,7 @@ class RunEnd:
             await self.finish_and_block(error)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Run a task beside the workflow; its error ends the run."""
+        """Run a background task; its error ends the run."""
         task = asyncio.create_task(work)
         task.add_done_callback(self._finish_with_its_error)
         return task

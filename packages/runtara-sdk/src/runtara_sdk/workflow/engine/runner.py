@@ -3,8 +3,8 @@ The runner: one run of an instance, from its registration to its end.
 
     begin    register the run; if the instance has ended already, return how it ended
     start    check the start record against the code, or save one; read the arguments
-    work     run the workflow's function as a task, and poll for signals beside it
-    report   tell the core how the function ended: complete, fail, or acknowledge the cancel
+    work     run the workflow's function as a task, and poll for signals at the same time
+    report   send the core the function's end: complete, fail, or acknowledge the cancel
     abandon  leave all tasks where they are
 
 `RunEnd` may end the run in any of these: the work under way is dropped, and no user code unwound.
@@ -193,7 +193,7 @@ async def _start(execution: Execution, started: RunStarted, given: bytes | None)
 
 
 def _plain(text: bytes | None) -> bytes | None:
-    """Return an input in UTF-8; one in no known encoding as it is: reading it refuses it."""
+    """Return an input in UTF-8; an unknown encoding is left, and refused when the input is read."""
     with suppress(ValueError):
         return None if text is None else as_utf8(text)
     return text
@@ -242,7 +242,7 @@ def _short(value: object) -> str:
 
 
 async def _report(execution: Execution, task: "asyncio.Task[Any]") -> Ended:
-    """Tell the core how the workflow's function ended."""
+    """Send the core the end of the workflow's function."""
     store, call_core = execution.store, execution.end.call_core
     await execution.cancellation.end_branch(execution.root)
     await execution.reporting.flush()

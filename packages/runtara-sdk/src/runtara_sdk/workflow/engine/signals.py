@@ -6,7 +6,7 @@ from runtara_sdk.client.records import SignalType
 
 
 class Signals:
-    """Whether the instance is cancelled, for good, or is to pause; calls what acts on a change."""
+    """Whether the instance is cancelled, for good, or must pause; a change calls callbacks."""
 
     def __init__(
         self,
@@ -19,7 +19,7 @@ class Signals:
         self._on_cancel, self._on_pause, self._on_resume = on_cancel, on_pause, on_resume
 
     def receive(self, signal: SignalType) -> None:
-        """Note what the instance shall do; it is done when a durable call allows."""
+        """Note a signal; the instance obeys it when a durable call allows."""
         if signal is SignalType.PAUSE:
             self.is_pausing = not self.is_cancelled
             self._on_pause()

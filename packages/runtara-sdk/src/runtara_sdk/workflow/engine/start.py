@@ -1,4 +1,4 @@
-"""The first checkpoint of an instance: which workflow it is of, and what it was started with."""
+"""The first checkpoint of an instance, with its workflow and its input."""
 
 import json
 
@@ -22,10 +22,10 @@ def first_record(
     function: str | None = None,
 ) -> Record:
     """
-    Make it; `text` is the input as JSON, None if there is none, which is not null.
+    Make the first record. `text`: the input as JSON; None for no input, which is not null.
 
-    `form` is the input's: what others give is written by aliases. `function` is `module:name` of
-    the workflow's, None to leave that open.
+    `form`: the form of the input; other programs write it by aliases. `function`: `module:name` of
+    the workflow; None accepts any function.
     """
     said: dict[str, object] = {"workflow": workflow, "format": FORMATS[-1]}
     if function is not None:
@@ -38,9 +38,9 @@ def first_record(
 
 def start_of(key: str, state: bytes) -> tuple[str, bytes]:
     """
-    Give the workflow and the input of what a first record is of.
+    Return the workflow and the input of a first record.
 
-    Raises NotSerializable where the input is not as a start takes it.
+    Raises NotSerializable if a start does not accept the input's form.
     """
     record = records.decode(key, state)
     saved = json.loads(record.value)
@@ -55,8 +55,8 @@ def start_of(key: str, state: bytes) -> tuple[str, bytes]:
 
 def as_utf8(text: bytes) -> bytes:
     """
-    JSON in UTF-8 without a byte-order mark, as editors and shells of Windows write it.
+    Return JSON in UTF-8 without a byte-order mark; Windows programs write other encodings.
 
-    Raises ValueError for what is not in the encoding that it begins in.
+    Raises ValueError if the text does not fit the encoding of its byte-order mark.
     """
     return text.decode(json.detect_encoding(text), "surrogatepass").encode(errors="surrogatepass")

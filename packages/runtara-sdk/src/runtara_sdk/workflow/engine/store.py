@@ -80,7 +80,7 @@ class DurableStore(Protocol):
         """
         Put the instance to sleep until a moment, so that its process may end.
 
-        `waits`: what the instance waits for, as the core keeps it.
+        `waits`: the instance's waits, as a JSON list.
 
         Returns True if the instance is asleep now; False if it is not, because the moment has come
         or a cancel is pending.
@@ -105,14 +105,14 @@ class DurableStore(Protocol):
         ...
 
     async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
-        """Create an instance with its first checkpoint; an instance that has it stays as it is."""
+        """Create an instance with its first checkpoint, unless it exists with that checkpoint."""
         ...
 
     async def report(self, waits: str | None, progress: bytes | None) -> None:
         """
-        Show what the running instance waits for, and its progress; None leaves what is shown.
+        Report the running instance's waits and progress; None keeps the former value.
 
-        A core that is too old for this keeps neither of them.
+        A core that is too old for this stores neither of them.
         """
         ...
 

@@ -75,7 +75,7 @@ class Suspension:
             when_quiet(self._maybe_suspend)
 
     def close(self) -> None:
-        """End what goes on in the background."""
+        """End the background tasks."""
         if self._timer is not None:
             self._timer.cancel()
         if self._suspending is not None:
@@ -112,7 +112,7 @@ class Suspension:
 
     @property
     def under_way(self) -> "asyncio.Task[None] | None":
-        """What asks the core to let the instance sleep or pause, now or last."""
+        """The present or last task that asks the core to let the instance sleep or pause."""
         return self._suspending
 
     def code_due_in(self) -> float | None:
@@ -141,7 +141,7 @@ class Suspension:
         return due + _MARGIN
 
     def _grace_left(self) -> timedelta:
-        """How long the process is kept for what may end the waiting soon."""
+        """How long the process still waits for an event that may end the waits soon."""
         now, wake = self._clock(), self._next_wake_up()[0]
         if wake is not None and wake - now <= self._options.suspend_after:
             return wake - now + _MARGIN
@@ -172,7 +172,7 @@ class Suspension:
         is_asleep = await self._end.call_core(
             lambda: self._store.suspend_until(name, state, moment, shown)
         )
-        # What was sent until it slept has made no instance due; what is sent from now on does.
+        # A signal sent before the sleep did not make the instance due; a later one does.
         await self._inbox.refresh()
         if is_asleep and self._live.all_waiting() and not self._signals.is_pausing:
             self._end.finish(Ended(Outcome.SUSPENDED, until=moment, awaits=self.awaits()))
@@ -184,7 +184,7 @@ class Suspension:
         self._again_in(timedelta(seconds=0.1))
 
     def awaits(self) -> tuple[Awaited, ...]:
-        """What the run waits for, what ends first by itself before the others."""
+        """The run's waits, the earliest deadline first."""
         found = [
             one
             for call in self._live.calls
@@ -193,7 +193,7 @@ class Suspension:
         return tuple(sorted(found, key=lambda one: (one.until or _NEVER, one.name)))
 
     def _awaited(self, call: DurableCall, wait: Wait) -> Awaited | None:
-        """What one call waits for; None for a group or a race, whose branches wait themselves."""
+        """The wait of one call; None for a group or a race, whose branches have their own waits."""
         untils = [wait.until, *(scope.deadline for scope in call.active_scopes())]
         until = min((each for each in untils if each is not None), default=None)
         name = self._inbox.name_of(wait)

@@ -1,4 +1,4 @@
-"""What the process of a run does ahead, when it is not known yet which instance it will run."""
+"""The preparation of a run's process before it knows its instance."""
 
 import asyncio
 import os

@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> NoReturn:
 
 def _runner() -> asyncio.Runner:
     """Return the runner that was prepared for this process; else a new one."""
-    # Imported by what prepares, and by nothing else: it imports the connection to the core.
+    # Imported only here, because it imports the connection to the core.
     ahead = sys.modules.get("runtara_sdk.workflow.process.ahead")
     made: asyncio.Runner = asyncio.Runner() if ahead is None else ahead.runner()
     return made
@@ -135,7 +135,7 @@ def _outcome(
 
 
 def _block(options: argparse.Namespace, reason: str, *, has_run: bool) -> None:
-    """Tell the core that this code can't go on with the instance, if it is known which."""
+    """Block the instance in the core because this code can't go on with it, if its id is known."""
     # Only now: these import the connection to the core.
     from runtara_sdk.workflow.process import refusing
 
@@ -275,7 +275,7 @@ def _due_text(until: datetime | None) -> str:
 
 
 def _awaited(awaits: Sequence[Awaited]) -> str:
-    """What it waits for, with deadlines: those of waits that are looked at before are later."""
+    """Describe an instance's waits with their deadlines."""
     shown = [
         f"{_NAMES[one.kind]} {one.name!r}" + (f" until {_utc(one.until)}" if one.until else "")
         for one in awaits[:_SHOWN]

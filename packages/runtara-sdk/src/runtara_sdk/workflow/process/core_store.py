@@ -41,7 +41,7 @@ _LEAST_CORE_TIMEOUT = timedelta(seconds=1)
 """A call to a core that is well takes some time, too."""
 
 _HELD = 1.0
-"""Seconds after which an answer that should come at once is taken for one that is held back."""
+"""Seconds after which an answer that should come at once counts as held back."""
 
 _LONGEST_TEXT = 1000
 
@@ -53,7 +53,7 @@ _OUTCOMES = {
 
 
 class Liveness(Protocol):
-    """What shows that a run is alive."""
+    """Shows that a run is alive."""
 
     def begin(self) -> None:
         """Begin to show it, once the run has begun."""
@@ -212,12 +212,11 @@ async def connected(
     settings: Settings, core_timeout: timedelta = CORE_TIMEOUT, workflow: str | None = None
 ) -> AsyncIterator[CoreStore]:
     """
-    Open a store whose calls are repeated for so long while the core is out of reach.
+    Open a store whose calls are repeated for `core_timeout` while the core is out of reach.
 
-    workflow: the name that a launched process registers with; one that was started by hand doesn't,
-    for an environment would take its instance over.
-
-    The instance shows life by a connection of its own.
+    workflow: the name with which a launched process registers. A process that was started by hand
+    registers without it: otherwise an environment would take its instance over. Heartbeats use a
+    separate connection.
     """
     quiet = replace(settings, heartbeat_interval_ms=0)
     retry = retry_within(core_timeout)
@@ -239,7 +238,7 @@ def retry_within(core_timeout: timedelta) -> Retry:
 
 
 def _store_error(error: RuntaraError, within: float) -> RuntaraError:
-    """What ends a run, as an error of the workflow layer; others as they are."""
+    """Return an error that ends the run as an error of the workflow layer; others unchanged."""
     if isinstance(error, _OUT_OF_REACH):
         return CoreUnavailable(
             f"the core could not be reached for {timedelta(seconds=within)}: {error}; run the"

@@ -20,10 +20,10 @@ class Interrupts:
     """
     Handles SIGINT and SIGTERM from now on.
 
-    The first SIGINT cancels the task that was given, so that connections are closed; the first
-    SIGTERM has its run leave. Before there is one, and from the second signal on, the process ends
-    at once, with `code`. Python's KeyboardInterrupt would be thrown in user code, and run the
-    clean-up there with what is durable in it.
+    The first SIGINT cancels the given task, so that connections are closed; the first SIGTERM lets
+    its run leave the process. Without a task, and from the second signal on, the process ends at
+    once, with `code`. Python's KeyboardInterrupt would be raised in user code, whose clean-up could
+    then make durable calls.
     """
 
     def __init__(self, code: int) -> None:

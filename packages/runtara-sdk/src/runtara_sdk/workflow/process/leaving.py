@@ -24,13 +24,13 @@ HANDLERS_LIMIT = 10.0
 
 class Manner(Enum):
     """
-    How much of a Python program's end a process has.
+    The parts of a Python program's end that a process executes.
 
-    WHOLE, where the instance has ended: tasks are cancelled, threads that are no daemons awaited,
-    atexit handlers called, the globals of the user's modules let go, so that files are flushed.
-    HANDLERS, where another process goes on with it: the
-    atexit handlers, for ten seconds; no frame of the user's is unwound, no thread awaited. NONE,
-    where another process has taken the instance, or this one was interrupted: nothing.
+    WHOLE, if the instance has ended: tasks are cancelled, non-daemon threads awaited, atexit
+    handlers called, and the globals of the user's modules released, so that files are flushed.
+    HANDLERS, if another process will continue the instance: only the atexit handlers, for ten
+    seconds; no user frame is unwound, and no thread awaited. NONE, if another process has taken the
+    instance over, or this one was interrupted: nothing.
     """
 
     WHOLE = auto()
@@ -42,7 +42,7 @@ _USUAL_THRESHOLD, _THRESHOLD = 700, 5_000
 """After how many new objects the collector looks at them: of a short run it takes a tenth."""
 
 _spared: dict[str, None] = {}
-"""The names of modules that are left as they are when the process ends, in their order."""
+"""The names of modules, in their order, whose globals are not released at the process's end."""
 
 _libraries: int | None = None
 """How many libraries were loaded when modules were spared; None: handlers are called anyway."""
@@ -50,16 +50,16 @@ _libraries: int | None = None
 
 def spare() -> None:
     """
-    Take what is there for what lasts as long as the process; called before user code is imported.
+    Exempt the present objects from collection and release; called before user code is imported.
 
-    The collector looks at it no more, and it is not taken apart at the end: in a forked process
-    each object that is looked at is copied, and that took four times the CPU of all else. A second
-    call does nothing.
+    The garbage collector skips them, and they are not released at the end: a forked process copies
+    each object that it visits, which took four times the CPU of the rest. A second call does
+    nothing.
     """
     global _libraries
     if not _spared:
         _spared.update(dict.fromkeys(sys.modules))
-        # What is loaded for its handlers is there before all else: tracers, profilers of memory.
+        # Libraries that are loaded for their handlers, such as tracers, come before all others.
         _libraries = None if os.environ.get("LD_PRELOAD") else _count_libraries()
         gc.collect()
         gc.freeze()
@@ -82,8 +82,8 @@ class Door:
 
     def __init__(self) -> None:
         self._output = b""
-        # Handlers are called from the last one to the first: all that were registered since print
-        # what they print before the result.
+        # Handlers are called from the last one to the first: the output of handlers registered
+        # later comes before the result.
         atexit.register(self._close)
 
     def leave(self, leave: Leave, runner: asyncio.Runner | None = None) -> NoReturn:
@@ -94,7 +94,7 @@ class Door:
         self._output = leave.output
         if leave.manner is Manner.WHOLE:
             if runner is not None:
-                # As asyncio.run ends what a program left behind in its loop.
+                # As asyncio.run does with the tasks and generators left in its loop.
                 runner.run(_end_tasks())
                 runner.close()
             _name_threads()
@@ -133,7 +133,7 @@ async def _end_tasks() -> None:
 def _let_go() -> None:
     """Let go of the globals of the user's modules, the last imported first."""
     for module in _users_modules():
-        # What stands in sys.modules may be any object.
+        # sys.modules may have any object.
         if issubclass(type(module), ModuleType):
             names = module.__dict__
             for name in [*names]:
@@ -143,7 +143,7 @@ def _let_go() -> None:
 
 
 def _users_modules() -> list[object]:
-    """Give what was imported since modules were spared, the last first."""
+    """Return the modules that were imported since `spare`, the last first."""
     last = next(reversed(_spared), None)
     found: list[object] = []
     # From the end: a module that is only looked at is copied in a forked process, with its page.
@@ -172,7 +172,7 @@ def _end_of_c(code: int) -> NoReturn:
 
 
 class _Library(ctypes.Structure):
-    """What `dl_iterate_phdr` says of a loaded library."""
+    """The description of a loaded library by `dl_iterate_phdr`."""
 
     _fields_ = (
         ("address", ctypes.c_void_p),
@@ -184,7 +184,7 @@ class _Library(ctypes.Structure):
 
 
 def _count_libraries() -> int | None:
-    """Tell how many libraries this process has ever loaded; None where that can't be known."""
+    """Return how many libraries this process has ever loaded; None if that can't be known."""
     counts: list[int] = []
 
     def note(library: Any, size: int, data: int) -> int:
@@ -203,7 +203,7 @@ def _count_libraries() -> int | None:
 
 
 def _name_threads() -> None:
-    """Say what the process waits for, if it does."""
+    """Log the threads for which the process waits, if there are any."""
     names = [
         thread.name
         for thread in threading.enumerate()
@@ -215,14 +215,14 @@ def _name_threads() -> None:
 
 def _call_handlers(code: int) -> None:
     """Call the atexit handlers, here, where they expect to be called; end when they take long."""
-    # The loop stays as it is, and handlers that ask for one must not get this one and run it.
+    # The loop is not closed, and handlers that ask for an event loop must not get and run it.
     asyncio.set_event_loop(None)
     # A frame that the collector frees is unwound.
     gc.freeze()
     limit = threading.Timer(HANDLERS_LIMIT, _give_up, [code])
     limit.daemon = True
     limit.start()
-    # As multiprocessing calls them: what they raise is printed and changes no exit code.
+    # As multiprocessing calls them: their errors are printed, and don't change the exit code.
     atexit._run_exitfuncs()
     limit.cancel()
 

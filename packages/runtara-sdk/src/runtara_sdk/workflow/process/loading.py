@@ -17,7 +17,7 @@ from runtara_sdk.workflow.values.tracebacks import format_error
 
 
 class UsageError(Exception):
-    """The command line can't be carried out; the message says what it takes."""
+    """The command line can't be used; the message says what it takes."""
 
 
 class CodeUnusable(UsageError):
@@ -44,7 +44,7 @@ def find(target: str) -> Workflow[..., Any]:
 
 
 def read(path: str | None) -> bytes | None:
-    """Read an input, None if there is none; raises UsageError for what is no JSON."""
+    """Read an input, None if there is none; raises UsageError if it is no JSON."""
     if path is None:
         return None
     try:
@@ -103,7 +103,7 @@ def _not_a_workflow(name: str, found: object) -> str:
 
 
 def _workflows(module: ModuleType, name: str) -> str:
-    """List the module's workflows, or the one that was probably meant."""
+    """Name the module's workflows, or the workflow that was probably meant."""
     # sys.modules may hold any object.
     known: dict[str, Any] = asked(lambda: dict(vars(module)), {})
     path = text_of(attribute(module, "__name__"))

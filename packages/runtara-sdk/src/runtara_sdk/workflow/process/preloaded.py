@@ -1,12 +1,12 @@
 """
-What a run imports late, imported at once: for an interpreter that is forked for many runs.
+Imports everything that a run imports late, for an interpreter that is forked for many runs.
 
-A process that runs one workflow imports what it needs when it first needs it, pydantic and QUIC
-above all. After a fork each run would import it anew, for three times the CPU of all else. And it
-rehearses a run, which is cheaper the second time.
+A process of a single workflow imports modules when it first needs them, mainly pydantic and QUIC.
+After a fork each run would import them again, which takes three times the CPU of the rest of the
+run. This module also rehearses a run, because a second run is cheaper.
 """
 
-# ruff: noqa: F401 - what is imported is not used here.
+# ruff: noqa: F401 - the imported names are not used here.
 
 import encodings.idna
 import zoneinfo
@@ -21,8 +21,7 @@ from runtara_sdk.client import calls, long_poll, requests, responses
 from runtara_sdk.workflow.process import ahead, command, core_store, leaving, refusing, rehearsal
 from runtara_sdk.workflow.values import codec, failures
 
-# What reads and writes a value is made with the first one of its type; these are what most
-# workflows give.
+# The first value of a type makes its reader and writer; these are the most common types.
 _PLAIN: tuple[object, ...] = (None, True, 1, 1.0, "", {}, [])
 for value in _PLAIN:
     codec.encode("a first value", value, type(value))

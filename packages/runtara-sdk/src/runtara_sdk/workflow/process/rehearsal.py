@@ -1,9 +1,9 @@
 """
-A rehearsal: one run of a workflow with one step, against a core in this process that keeps nothing.
+A rehearsal: a run of a workflow with one step, against a core in this process that stores nothing.
 
-What a program does for the first time takes it longest: OpenSSL looks its algorithms up, Python
-specialises its byte code, patterns and schemas are made. An interpreter that is forked for many
-runs does that once, before; each forked process would do it anew, in pages that are copied for it.
+The first time takes a program longest: OpenSSL looks up its algorithms, Python specialises its byte
+code, and patterns and schemas are made. An interpreter that is forked for many runs does all this
+once, before it forks; otherwise each forked process would do it again, in copied pages.
 """
 
 import asyncio
@@ -46,12 +46,12 @@ _ANSWERS = {
 
 def rehearse() -> None:
     """
-    Rehearse, for two seconds at most. Raises nothing: where it fails, the first run is slower.
+    Rehearse, for two seconds at most. Raises nothing: after a failure the first run is slower.
 
-    The event loop of the calling thread stays the one that it is.
+    The event loop of the calling thread is not replaced.
     """
     level = logging.root.manager.disable
-    # It is no run that a log should tell of.
+    # The log should not show the rehearsal as a run.
     logging.disable()
     # asyncio.run leaves a thread behind in which asyncio.get_event_loop raises, and an image's
     # import may call that. A runner with a factory sets no loop.
@@ -100,10 +100,10 @@ async def _play() -> str:
 
 
 class _Forgetful:
-    """A core's end of a connection: it takes whatever it is asked for as done."""
+    """The core's end of a connection: it answers every request as if it were done."""
 
     def __init__(self, connection: Connection) -> None:
-        """Serve this connection, whichever it is."""
+        """Serve this connection."""
 
     async def stream(self, stream: Stream) -> None:
         """Answer a stream's request."""

@@ -27,7 +27,7 @@ _LOOKS = 3
 """How many samples of a blocked loop are taken before user code is named as the cause."""
 
 _MOSTLY = 0.75
-"""In how many of these samples user code must be at work."""
+"""The share of samples in which user code must run for it to be blamed."""
 
 
 class HeartbeatThread:
@@ -133,9 +133,8 @@ class _Blocked:
     """
     The samples of one long iteration of the loop.
 
-    An iteration also takes long when the SDK has much to do, when a busy machine gives the process
-    no time, or when the process was stopped. So user code is named only if nearly all samples
-    found it at work.
+    An iteration also takes long if the SDK has much to do, if a busy machine gives the process no
+    time, or if the process was stopped. So user code is named only if it ran in nearly all samples.
     """
 
     ticked_at: float = 0.0

@@ -1,4 +1,4 @@
-"""Calls of steps: their arguments, as they are saved and compared."""
+"""The arguments of step calls, in the form in which they are saved and compared."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,5 +62,5 @@ def positional(names: tuple[str, ...], number: int) -> str:
 
 
 def shown(value: object) -> str:
-    """Show an argument: a long one is cut, with a digest that tells it from others."""
+    """Return an argument as text; a long text is cut, with a digest to distinguish it."""
     return shortened(described(value))

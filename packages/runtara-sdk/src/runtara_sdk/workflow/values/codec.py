@@ -212,7 +212,7 @@ def _doubt_of(annotation: object) -> str | None:
 
 
 def decode(what: str, text: bytes, annotation: object, form: Form = Form.NAMES) -> object:
-    """Read what `encode` wrote; raises StateUnreadable if it does not fit the annotation."""
+    """Read the text of `encode`; raises StateUnreadable if it does not fit the annotation."""
     try:
         return _read(_adapter_for(what, annotation), text, form, what)
     except TypeMismatch as error:
@@ -224,7 +224,7 @@ def decode(what: str, text: bytes, annotation: object, form: Form = Form.NAMES) 
 
 
 class TypeMismatch(ValueError):
-    """JSON does not fit a type; each problem names a field, what it takes, and what it got."""
+    """JSON does not fit a type; each problem names a field, the values it takes, and its value."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
@@ -265,7 +265,7 @@ def _read(adapter: TypeAdapter[list[Any]], text: bytes, form: Form, what: str) -
 
 
 def shape(what: str, annotation: object) -> str:
-    """Show in a line what JSON an annotation takes."""
+    """Return a line that shows the JSON that an annotation takes."""
     try:
         found = _adapter_for(what, annotation).json_schema()
     except PydanticInvalidForJsonSchema:

@@ -1,4 +1,4 @@
-"""Shows values as text: the same text in any process and Python version, whatever type names."""
+"""Shows values as text, which is the same in every process and Python version."""
 
 import base64
 import hashlib
@@ -36,7 +36,7 @@ _Above = tuple[int, ...]
 
 
 def described(value: object) -> str:
-    """Show a value; never raises, whatever the user's classes do, and consumes no iterator."""
+    """Return a value as text; never raises, even if user code does, and consumes no iterator."""
     return _quoted(value) if type(value) is str else _shown(value, ())
 
 

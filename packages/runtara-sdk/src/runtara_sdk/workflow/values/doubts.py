@@ -1,4 +1,4 @@
-"""Why values of a type, or a value, can't be saved, and what to do instead."""
+"""The reasons why values, or all values of a type, can't be saved, with advice."""
 
 import array
 import io
@@ -82,7 +82,7 @@ def unwritable(value: object) -> str:
 
 
 def advice(kind: type) -> str | None:
-    """Say why values of a class can't be saved, and what to do; None if they perhaps can."""
+    """Return why values of a class can't be saved, with advice; None if they may be savable."""
     lost = _lost_for_good(kind)
     if lost is not None:
         return lost

@@ -34,7 +34,7 @@ class _Failure(BaseModel):
     """
     A failure as it is stored in the database.
 
-    `parts`: only of an error that is raised again as itself. `errors`: the errors in a group.
+    `parts`: only of an error that is raised again with its class. `errors`: the errors in a group.
     `arguments` and `notes`: only of a workflow's failure.
     """
 

@@ -36,7 +36,7 @@ class FirstFormArguments:
 
     @classmethod
     def of(cls, arguments: Mapping[str, object], own: int = 0) -> "FirstFormArguments":
-        """Make the texts of the arguments as they are now."""
+        """Return the texts of the present arguments."""
         texts = tuple((name, _guarded(value)) for name, value in arguments.items())
         typed = (name for name, value in arguments.items() if _is_typed(value))
         return cls(texts, frozenset(typed), own)

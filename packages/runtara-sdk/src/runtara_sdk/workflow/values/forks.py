@@ -45,7 +45,7 @@ def _end(error: BaseException | None) -> NoReturn:
 
 
 def _exit_code(error: BaseException | None) -> int:
-    """Print what Python prints for an error that ends a program, and return the exit code."""
+    """Print an error as Python does when it ends a program, and return the exit code."""
     if error is None:
         return 0
     if not isinstance(error, SystemExit):

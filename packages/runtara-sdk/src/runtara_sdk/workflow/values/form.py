@@ -12,4 +12,4 @@ class Form(IntEnum):
 
     ALIASES = 1
     NAMES = 2
-    EITHER = 3  # never written: for what a person gives
+    EITHER = 3  # never written: for input that people give

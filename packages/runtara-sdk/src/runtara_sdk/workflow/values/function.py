@@ -66,7 +66,7 @@ class Function:
 
     def live(self, given: Arguments, *, is_old: bool = False) -> LiveCall:
         """
-        Show a call as it is now, also in form 1 if there are old records.
+        Return a call with its present arguments as text, also in form 1 if there are old records.
 
         Raises TypeError if the function does not take the arguments. The object of a method is not
         shown: it need not be the same in another process.
@@ -78,7 +78,7 @@ class Function:
         return LiveCall(self.describe(given), self._names[given.own :], self._defaults, old)
 
     def describe(self, given: Arguments) -> Call:
-        """Show the arguments as they are now."""
+        """Return the present arguments as text."""
         names = self._names[given.own :]
         args = given.args[given.own :]
         by_position = [(positional(names, number), shown(one)) for number, one in enumerate(args)]

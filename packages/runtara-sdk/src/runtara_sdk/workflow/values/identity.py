@@ -50,7 +50,7 @@ class Identity:
     """
     A step's identity: the name that its keys begin with, its function, and its former names.
 
-    `is_named`: the user gave the name, so it identifies the step whatever its function is called.
+    `is_named`: the user gave the name, so it identifies the step even if its function is renamed.
     """
 
     name: str

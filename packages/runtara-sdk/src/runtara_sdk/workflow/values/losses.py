@@ -1,4 +1,4 @@
-"""What a value loses when it is written and read back."""
+"""The differences between a value and its copy that was written and read back."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -14,7 +14,7 @@ from runtara_sdk.workflow.values.contents import is_plain, parts
 @dataclass(slots=True)
 class Losses:
     """
-    What a value has lost.
+    The losses of a value.
 
     `first` says where the value that was read first differs; None: it is equal and of a compatible
     type. `zones` are the paths to times that came back with an offset instead of their zone.

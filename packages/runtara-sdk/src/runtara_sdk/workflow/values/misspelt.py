@@ -17,7 +17,7 @@ _ERRORS = ("retry_on", "exceptions", "errors", "expected", "non_retryable_error_
 
 
 def check_known(what: str, given: Mapping[str, object], known: Collection[str]) -> None:
-    """Raises TypeError for an unknown option, and says what to write instead."""
+    """Raise TypeError for an unknown option, with the option to write instead."""
     for name, value in given.items():
         if name not in known:
             raise TypeError(f"{what} takes no {name}=: {_instead(name, value, known)}")

@@ -54,7 +54,7 @@ class Pieces(BaseModel):
 
 
 def taken_apart(what: str, error: BaseException) -> tuple[Pieces, list[str]]:
-    """Take an error apart, without a group's errors; also return what could not be saved."""
+    """Return an error's parts, without a group's errors, and the names of unsavable parts."""
     pieces, hints, left_out = Pieces(args=[], fields={}), _hints(type(error)), []
     given = error.args[:1] if isinstance(error, BaseExceptionGroup) else _args(error)
     for number, value in enumerate(given):

@@ -14,7 +14,7 @@ _LONGEST = 2000
 
 
 def problem(details: ErrorDetails, root: str) -> str:
-    """Say what is wrong with one field of a value; the message calls the value `root`."""
+    """Describe the problem of one field of a value; the message calls the value `root`."""
     path = root + "".join(map(_part, details["loc"][1:]))
     match details["type"]:
         case "missing":
@@ -38,7 +38,7 @@ def _part(part: int | str) -> str:
 
 
 def _takes(message: str) -> str:
-    """Rephrase a message of pydantic as what the field takes."""
+    """Rephrase a message of pydantic as the values that the field takes."""
     text = message.removeprefix("Value error, ").partition(", unable to parse")[0]
     text = re.sub(r"\ba valid (?=[aeiou])", "an ", text).replace("a valid ", "a ")
     return re.sub("^Input should be", "takes", text)

@@ -15,7 +15,7 @@ class Zoned:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Callable[[Any], Any]) -> Any:
-        # Imported here, so that an annotation alone imports no pydantic.
+        # Imported here, so that the annotation itself imports no pydantic.
         from pydantic_core import core_schema
 
         inner = handler(source)
