@@ -4,13 +4,29 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from dataclasses import fields
+from inspect import signature
+from typing import get_args
 
 from tests.architecture.house import ROOT
 
 from runtara_conformance import rules
 from runtara_conformance.rule import RULES
+from runtara_management_sdk import ManagementSettings
+from runtara_sdk.workflow.api.scheduling import (
+    DuplicateName,
+    MissingName,
+    OverlapName,
+    declared,
+)
 from runtara_server.config import Settings
 
+CHOICES = {
+    "overlap": get_args(OverlapName),
+    "missing": get_args(MissingName),
+    "duplicate": get_args(DuplicateName),
+}
+"""What the options of a schedule take that are words."""
 DATABASES = ("postgres", "sqlite")
 
 _ROW = re.compile(r"^\| (?P<variables>`RUNTARA_[^|]+) \| (?P<default>[^|]+) \|", re.MULTILINE)
@@ -36,6 +52,28 @@ def test_each_variable_is_named_once_with_its_default() -> None:
     expected = {f"RUNTARA_{field.upper()}": default_of(field) for field in Settings.model_fields}
 
     assert sorted(rows()) == sorted(expected.items())
+
+
+def test_the_management_clients_page_lists_its_settings() -> None:
+    page = (ROOT / "packages/runtara-management-sdk/README.md").read_text()
+    listed = [
+        variable for row in _ROW.finditer(page) for variable in [row["variables"].strip("` ")]
+    ]
+
+    assert listed == [f"RUNTARA_{each.name.upper()}" for each in fields(ManagementSettings)]
+
+
+def test_the_page_of_schedules_lists_what_code_may_declare() -> None:
+    """The options of its table, and the words that each of them takes."""
+    table = (ROOT / "docs/schedules.md").read_text().partition("| option |")[2].partition("\n\n")[0]
+    taken: dict[str, list[str]] = {}
+    for line in table.splitlines()[2:]:
+        _, option, takes, *_ = line.split("|")
+        name = option.strip(" `") or next(reversed(taken))
+        taken.setdefault(name, []).extend(re.findall(r"`(\w+)`", takes))
+
+    assert [*taken] == [*signature(declared).parameters]
+    assert {name: tuple(taken[name]) for name in CHOICES} == CHOICES
 
 
 def test_its_workflow_is_the_example_that_is_there() -> None:
