@@ -33,7 +33,7 @@ NO_CODE = (".md", ".lock", ".svg", ".db", ".csv", ".png")
 _FENCED = re.compile(r"^\s*```.*?^\s*```", re.DOTALL | re.MULTILINE)
 _PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _QUOTED = re.compile(r"`([^`]+)`")
-_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 _FILE = re.compile(r"(?:[\w.*-]+/)*[\w*-]+\.(?:py|sql|proto|service|svg|md)")
 _NAME = re.compile(
     r"\b(?:[A-Z][a-z]+(?:[A-Z][a-z]+)+|_*[a-z]+(?:_[a-z0-9]+)+|[A-Z]+(?:_[A-Z]+)+)\b"
@@ -101,13 +101,24 @@ def imported_by(block: str) -> Iterator[tuple[str, str]]:
             yield from ((str(node.module), each.name) for each in node.names)
 
 
-def test_links_lead_to_files_or_folders() -> None:
+def is_dead(document: str, path: str, anchor: str) -> bool:
+    """Tell whether a link leads to no file or folder, or to no heading of it."""
+    target = (ROOT / document).parent / path if path else ROOT / document
+    if not anchor or not target.is_file():
+        return not target.exists()
+    headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+    return anchor not in {
+        re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings
+    }
+
+
+def test_links_lead_to_files_folders_or_headings() -> None:
     """Links to other sites are not followed."""
     dead = [
-        (name, link)
-        for name, text in documents()
-        for link in _LINK.findall(text)
-        if "://" not in link and not ((ROOT / name).parent / link).exists()
+        (document, path, anchor)
+        for document, text in documents()
+        for path, anchor in _LINK.findall(text)
+        if "://" not in path and is_dead(document, path, anchor)
     ]
 
     assert dead == []
