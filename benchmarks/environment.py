@@ -44,6 +44,7 @@ from benchmarks.environments import (
 Report = dict[str, Any]
 _BEGINNINGS = ("started", "signalled", "due")
 _AHEAD_S = 0.6
+_SETTLED_S = 0.5
 
 
 def _milliseconds(values: Sequence[float]) -> str:
@@ -66,6 +67,8 @@ async def launches(url: str, folder: Path, options: argparse.Namespace) -> Repor
     async with environment(url, folder) as here, floor(here) as bare:
         images = {name: await here.image(sources[name], "walk") for name in options.images}
         for number in range(-1, options.rounds):
+            # What is prepared for a next launch is not to be in the floor's way.
+            await asyncio.sleep(_SETTLED_S)
             found = {"floor": (await bare.launches())["seconds"][0]}
             for name, image in images.items():
                 walked = await _walk(here, image)

@@ -132,7 +132,7 @@ class SpawnerProcess:
 
 @pytest.fixture
 def spawner(tmp_path: Path) -> Iterator[SpawnerProcess]:
-    process = SpawnerProcess(tmp_path)
+    process = SpawnerProcess(tmp_path, "--prepared", "1")
     yield process
     process.close()
 

@@ -70,7 +70,7 @@ class EnvironmentSettings(ServerSettings):
     )
     warm_images: int = Field(8, ge=1, le=1000, description="interpreters, 1 to 1000")
     prepared_processes: int = Field(
-        1, ge=0, le=100, description="processes, 0 to 100, of each warm interpreter"
+        2, ge=0, le=100, description="processes, 0 to 100, of each warm interpreter"
     )
     oci_runtime: Annotated[str, refused_by(check_runtime)] | None = Field(
         None, description="runc, crun, a runtime's absolute path, or process: without a container"

@@ -56,7 +56,7 @@ class LocalSettings:
     skip_cert_verification: bool = False
     max_log_bytes: int = 16 * 1024 * 1024
     warm_images: int = 8
-    prepared_processes: int = 1
+    prepared_processes: int = 2
     keeps_dont_write_bytecode: bool = False
 
     def core_variables(self) -> dict[str, str]:

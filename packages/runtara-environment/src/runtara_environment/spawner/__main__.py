@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--idle-s", type=float, default=600, help="how long it stays unused")
     parser.add_argument("--max-warm", type=int, default=8, help="warm interpreters at once")
     parser.add_argument(
-        "--prepared", type=int, default=1, help="processes that each keeps ready for launches"
+        "--prepared", type=int, default=2, help="processes that each keeps ready for launches"
     )
     parser.add_argument(
         "--detach", action="store_true", help="return once it listens, and serve in the background"

@@ -11,8 +11,14 @@ from runtara_environment.spawner.cgroups import Cgroup, create, prepared_name
 from runtara_environment.spawner.prepared import Forked, Prepared, WarmLaunch
 from runtara_environment.spawner.warm import NotWarm, Order, WarmInterpreter
 
-_PREPARE_AFTER_S = 0.25
-"""How long a launch has the machine to itself, before a process is prepared for the next."""
+_AFTER_LAUNCH_S = 0.25
+_AFTER_END_S = 0.05
+"""
+Seconds from a launch, and from the end of one, to the next preparation.
+
+A launch, and one that follows an end at once, have the machine to themselves. Where no process
+waits, the next one is prepared at the end itself.
+"""
 
 _BEGIN_S = 10.0
 """How long a prepared process may take to begin a launch: one may have been stopped by hand."""
@@ -49,7 +55,7 @@ class WarmInterpreters:
         warm = self._of(launch.warm)
         warm.limits, warm.prepare = launch.limits, launch.warm.get("prepare")
         if self._prepared:
-            warm.prepare_at = warm.used_at + _PREPARE_AFTER_S
+            warm.prepare_at = warm.used_at + _AFTER_LAUNCH_S
         waiting = self._waiting[warm]
         while waiting:
             process = waiting.pop(0)
@@ -60,10 +66,12 @@ class WarmInterpreters:
         self._fork(warm, launch)
 
     def hurry(self) -> None:
-        """Prepare what is missing now: the process of a launch has ended."""
-        for warm in self._warm.values():
+        """Prepare what is missing soon: the process of a launch has ended."""
+        now = time.monotonic()
+        for warm, waiting in self._waiting.items():
             if warm.prepare_at is not None:
-                warm.prepare_at = time.monotonic()
+                soon = now + _AFTER_END_S if waiting else now
+                warm.prepare_at = min(warm.prepare_at, soon)
 
     def attend(self) -> float | None:
         """Do what is due; return the seconds until something is, None: nothing will be."""

@@ -61,7 +61,7 @@ class Spawner:
         idle_s: float = 600,
         warm_idle_s: float = 600,
         max_warm: int = 8,
-        prepared: int = 1,
+        prepared: int = 2,
     ) -> None:
         self._listener = listener
         self._idle_s = idle_s

@@ -41,7 +41,7 @@ class AgentSetup:
     skip_cert_verification: bool = False
     max_log_bytes: int = 16 * 1024 * 1024
     warm_images: int = 8
-    prepared_processes: int = 1
+    prepared_processes: int = 2
     oci_runtime: str | None = None
     idle_s: float = 600
     retention: timedelta | None = None
