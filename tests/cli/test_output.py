@@ -1,5 +1,9 @@
 """How tables look on terminals of different widths, and in pipes."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from runtara_cli.output import Cell, Output
@@ -63,3 +67,14 @@ def test_what_a_terminal_has_no_room_for_is_below_its_row(
 ) -> None:
     """Nothing is cut: a command can be taken from where it stands."""
     assert printed(monkeypatch, capsys, width) == lines
+
+
+def test_a_result_that_cant_be_written_is_no_success() -> None:
+    """Though a command ends without taking the interpreter down; what can be is written first."""
+    command = [sys.executable, "-m", "runtara_cli", "--help"]
+    written = subprocess.run(command, capture_output=True, text=True)
+    with Path("/dev/full").open("w") as full:
+        unwritten = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
+
+    assert (written.returncode, written.stdout[:6]) == (0, "Usage:")
+    assert unwritten.returncode != 0

@@ -122,9 +122,9 @@ FROM pg_stat_user_tables
 MEASURED = """
 import re, sys, time
 from pathlib import Path
-from runtara_cli.__main__ import main
+from runtara_cli.cli import runtara
 try:
-    main()
+    runtara(prog_name="runtara")
 finally:
     peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
     sys.stderr.write(f"\\n{peak} {time.process_time()}")

@@ -8,11 +8,7 @@ from tests.contract.launching import SECOND, claim, hold_lease, put_image, start
 from tests.contract.states import TENANT, put_instance
 from tests.support.clock import START
 
-from runtara_domain.model.instance_views import (
-    InstanceOrder,
-    InstancePlace,
-    InstanceQuery,
-)
+from runtara_domain.model.instance_lists import InstanceOrder, InstancePlace, InstanceQuery
 from runtara_domain.model.limits import Limit, LimitUse, Scope
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import InstanceStatus, SignalType, State

@@ -32,7 +32,8 @@ from runtara_domain.model import (
 )
 from runtara_domain.model.interventions import Stop
 from runtara_domain.model.launch_ends import Cause, LaunchEnd, OutputStatus, ProcessOutput
-from runtara_domain.model.launches import KEPT_LAUNCHES, Assignment, Closing, LaunchFilter
+from runtara_domain.model.launches import KEPT_LAUNCHES, Assignment, Closing
+from runtara_domain.model.stored_launches import LaunchFilter
 from runtara_domain.model.verdicts import Follow
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, WORKING, SignalType, State

@@ -9,10 +9,10 @@ from tests.contract.launching import claim, hold_lease, launch, put_image, start
 from tests.contract.states import EARLIER, TENANT, put_checkpoint, put_instance
 from tests.support.clock import START
 
+from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model import Caller, Ending, Registration, instance_copies
 from runtara_domain.model.instance_copies import Copied, PutCopy
-from runtara_domain.model.launches import LONGEST_TIMEOUT
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import FINAL, OPEN, SignalType, State
 
@@ -208,4 +208,8 @@ async def test_a_timeout_out_of_range_is_clamped(
     [claimed] = await claim(persistence)
 
     assert shown is not None
-    assert claimed.timeout == shown.timeout == (LONGEST_TIMEOUT if timeout_ms > 0 else timedelta(0))
+    assert (
+        claimed.timeout
+        == shown.timeout
+        == (values.LONGEST_TIMEOUT if timeout_ms > 0 else timedelta(0))
+    )

@@ -18,7 +18,7 @@ from tests.contract.states import TENANT
 from tests.support.clock import START
 
 from runtara_domain.model import InstanceFilter, Registration
-from runtara_domain.model.instance_views import InstanceQuery
+from runtara_domain.model.instance_lists import InstanceQuery
 from runtara_domain.model.interventions import Stop
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Closing, InstanceStart

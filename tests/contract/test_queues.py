@@ -8,7 +8,7 @@ from tests.contract.launching import hold_lease, offer_all, put_image, start
 from tests.contract.states import TENANT
 from tests.support.clock import START
 
-from runtara_domain.model.instance_views import Awaited
+from runtara_domain.model.instance_lists import Awaited
 from runtara_domain.model.launches import Claims
 from runtara_domain.model.limits import Limit, Scope
 from runtara_domain.ports.persistence import Persistence

@@ -11,7 +11,7 @@ from tests.contract.states import TENANT
 from tests.support.clock import START
 
 from runtara_domain.model import Caller, Ending
-from runtara_domain.model.instance_views import InstanceQuery
+from runtara_domain.model.instance_lists import InstanceQuery
 from runtara_domain.model.schedules import (
     Declaration,
     Declared,

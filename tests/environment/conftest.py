@@ -18,7 +18,8 @@ from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.model import Instance
 from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.images import Image, NewImage, RunnerType
-from runtara_domain.model.launches import InstanceStart, Launch, LaunchFilter
+from runtara_domain.model.launches import InstanceStart
+from runtara_domain.model.stored_launches import Launch, LaunchFilter
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import State
 from runtara_domain.system_clock import SystemClock

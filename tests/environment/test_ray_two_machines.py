@@ -28,7 +28,8 @@ from tests.support.postgres import PostgresServer
 
 from runtara_domain.model import CustomSignal
 from runtara_domain.model.images import NewImage, RunnerType
-from runtara_domain.model.launches import InstanceStart, Launch, LaunchFilter
+from runtara_domain.model.launches import InstanceStart
+from runtara_domain.model.stored_launches import Launch, LaunchFilter
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, State
 from runtara_persistence.connect import connect

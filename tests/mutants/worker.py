@@ -77,7 +77,7 @@ WORKER = (
         "Other workers don't know what may have killed its process.",
         "runtara_domain/model/launches.py",
         "Assignment.is_suspect",
-        "self.crashes > 0 or self.last_cause in _OF_MANY",
+        "self.crashes > 0 or self.last_cause in of_many",
         "self.crashes > 0",
         (
             "tests/contract/test_launches_claim.py"

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from tests.support import postgres
 
-from runtara_domain.model.launches import LaunchFilter
+from runtara_domain.model.stored_launches import LaunchFilter
 from runtara_persistence.connect import connect
 from runtara_persistence.postgres.connection import SETTINGS
 from runtara_persistence.queries import load

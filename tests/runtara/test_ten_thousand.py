@@ -10,7 +10,7 @@ from tests.runtara.conftest import ROOT
 from tests.runtara.waiting import wait
 
 from runtara import connect
-from runtara_domain.model.instance_views import InstanceQuery
+from runtara_domain.model.instance_lists import InstanceQuery
 from runtara_domain.status import InstanceStatus
 from runtara_persistence.connect import connect as persistence_at
 

@@ -13,7 +13,7 @@ import pytest
 from tests.support import postgres
 
 from runtara_domain.launching.scheduler import Scheduler
-from runtara_domain.model.instance_views import InstanceQuery
+from runtara_domain.model.instance_lists import InstanceQuery
 from runtara_domain.model.schedules import Overlap, Schedule, Timing
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.system_clock import SystemClock

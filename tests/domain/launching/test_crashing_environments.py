@@ -12,7 +12,8 @@ from tests.domain.launching.world import TENANT, Process, World
 
 from runtara_domain.launching.launcher import Launcher
 from runtara_domain.model.interventions import Retry, Stop
-from runtara_domain.model.launches import InstanceStart, LaunchFilter
+from runtara_domain.model.launches import InstanceStart
+from runtara_domain.model.stored_launches import LaunchFilter
 from runtara_domain.status import OPEN
 
 ENVIRONMENTS = ("a", "b")

@@ -14,7 +14,7 @@ from tests.support.clock import START
 
 from runtara_domain.launching.scheduler import Scheduler
 from runtara_domain.model import Caller, Ending
-from runtara_domain.model.instance_views import InstanceQuery
+from runtara_domain.model.instance_lists import InstanceQuery
 from runtara_domain.model.schedules import Overlap, Schedule, Timing
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, State

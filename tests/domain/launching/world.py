@@ -23,7 +23,8 @@ from runtara_domain.model import (
 from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
-from runtara_domain.model.launches import Assignment, Launch, LaunchFilter, OpenLaunch
+from runtara_domain.model.launches import Assignment, OpenLaunch
+from runtara_domain.model.stored_launches import Launch, LaunchFilter
 from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
 from runtara_domain.ports.schedules import Calendar
 from runtara_domain.status import OPEN, State

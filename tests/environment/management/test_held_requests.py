@@ -12,7 +12,8 @@ from tests.domain.launching.world import TENANT, World
 from runtara_domain.error import ShuttingDown
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher
-from runtara_domain.model.launches import InstanceStart, Launch
+from runtara_domain.model.launches import InstanceStart
+from runtara_domain.model.stored_launches import Launch
 from runtara_domain.ports.transport import OnAbandoned, never_abandoned
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import instances, workers

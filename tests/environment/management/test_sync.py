@@ -7,7 +7,19 @@ import inspect
 import pytest
 from tests.environment.management.conftest import Port
 
-from runtara_management_sdk import InstanceFilter, Runner, Status, client, sync
+from runtara_management_sdk import (
+    InstanceFilter,
+    Runner,
+    Status,
+    client,
+    images,
+    instances,
+    launches,
+    operations,
+    schedules,
+    sync,
+    workers,
+)
 from runtara_sdk.errors import ClientNotOpen, InstanceNotFound
 
 MANY = 120
@@ -65,11 +77,14 @@ async def test_a_call_outside_of_with_is_refused(port: Port) -> None:
 @pytest.mark.parametrize(
     ("whole", "face"),
     [
-        (getattr(client, name), getattr(sync, name))
-        for name in (
-            *("ManagementClient", "Images", "Instances", "Launches", "Environments", "Queues"),
-            *("Schedules", "Workers"),
-        )
+        (client.ManagementClient, sync.ManagementClient),
+        (images.Images, sync.Images),
+        (instances.Instances, sync.Instances),
+        (launches.Launches, sync.Launches),
+        (operations.Environments, sync.Environments),
+        (operations.Queues, sync.Queues),
+        (schedules.Schedules, sync.Schedules),
+        (workers.Workers, sync.Workers),
     ],
 )
 def test_it_has_every_method(whole: type, face: type) -> None:

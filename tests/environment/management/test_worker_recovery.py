@@ -13,8 +13,8 @@ from runtara.core import HasEnded, Order, Plan
 from runtara.remote import worker
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_environment.management_handlers import workers
+from runtara_management_sdk import Environment
 from runtara_management_sdk.errors import LeaseLost
-from runtara_management_sdk.records import Environment
 from runtara_management_sdk.worker_records import Assignment, Renewed
 from runtara_sdk.errors import RuntaraError
 

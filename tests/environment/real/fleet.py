@@ -20,9 +20,10 @@ from tests.support.postgres import empty_database, shared_server
 from tests.support.server_process import ServerProcess
 
 from runtara_domain.model import Instance
-from runtara_domain.model.events import EventFilter
+from runtara_domain.model.history import EventFilter
 from runtara_domain.model.images import Image, NewImage, RunnerType
-from runtara_domain.model.launches import InstanceStart, Launch, LaunchFilter, OpenLaunch
+from runtara_domain.model.launches import InstanceStart, OpenLaunch
+from runtara_domain.model.stored_launches import Launch, LaunchFilter
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import State
 from runtara_domain.system_clock import SystemClock

@@ -12,8 +12,8 @@ from tests.environment.real.fleet import TENANT, Fleet
 from tests.environment.real.flows import BOUNDED, FLOW, PROGRAM, begun, notes
 from tests.support.environment_process import EnvironmentProcess, OddEnvironment
 
-from runtara_domain.model.launches import LaunchFilter
 from runtara_domain.model.limits import Limit, Scope
+from runtara_domain.model.stored_launches import LaunchFilter
 from runtara_domain.status import State
 from runtara_management_sdk import ImageInUse, ImageNotFound
 from runtara_sdk import InvalidInstanceState

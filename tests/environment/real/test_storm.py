@@ -18,7 +18,7 @@ from tests.support.environment_process import EnvironmentProcess
 
 from runtara_domain.model import CustomSignal
 from runtara_domain.model.images import Image
-from runtara_domain.model.launches import LaunchFilter
+from runtara_domain.model.stored_launches import LaunchFilter
 from runtara_domain.status import OPEN, State
 
 FLOW = """

@@ -1,6 +1,5 @@
 """How a command is made of a function: its options, its connection, its errors and exit code."""
 
-import gc
 import sys
 from collections.abc import Awaitable, Callable
 from functools import update_wrapper
@@ -15,9 +14,6 @@ from runtara_cli.session import Session
 
 Function: TypeAlias = Callable[..., Awaitable[int | None]]
 """Takes a Session and the command's own arguments, by their names."""
-
-_GARBAGE = 50_000
-"""New objects after which garbage is looked for."""
 
 _ADDRESS = click.option(
     "--address",
@@ -62,12 +58,9 @@ def command(name: str, **settings: Any) -> Callable[[Function], click.Command]:
 def _carried_out(
     way: access.Access, out: Output, work: Callable[[Session], Awaitable[int | None]]
 ) -> int:
-    # What is imported stays: to look through it for garbage takes a tenth of a command's time.
-    gc.set_threshold(_GARBAGE)
     # Only now: --help needs none of it.
     import asyncio
 
-    from runtara_cli import errors
     from runtara_sdk.errors import RuntaraError
 
     async def connected() -> int | None:
@@ -77,6 +70,8 @@ def _carried_out(
     try:
         return asyncio.run(connected()) or codes.DONE
     except RuntaraError as error:
+        from runtara_cli import errors
+
         text, code = errors.described(error, way)
         click.echo(text, err=True)
         return code

@@ -5,6 +5,8 @@ A role that may only read suffices for reading. What is started or resumed is la
 environment uses the database: the database notifies it.
 """
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,10 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from runtara_domain.error import DatabaseError, InvalidValue
 from runtara_domain.launching.crashes import CrashPolicy
-from runtara_domain.model.images import RunnerType
-from runtara_domain.model.launches import Claims, Launch, Offer
-from runtara_domain.ports.clock import Clock
-from runtara_domain.ports.placements import LogPiece
 from runtara_domain.ports.transport import never_abandoned
 from runtara_domain.system_clock import SystemClock
 from runtara_environment.management import Management, ManagementRequest
@@ -28,12 +26,17 @@ from runtara_persistence.connect import connect
 from runtara_protocol.frame import MessageType, encode
 from runtara_protocol.pb import environment_pb2 as pb
 from runtara_protocol.server.router import Router
-from runtara_protocol.server.streams import Upload
 from runtara_sdk.errors import ConfigurationError, ConnectionFailed, ServerError
 
 if TYPE_CHECKING:
     from runtara_domain.launching.launcher import Launcher
+    from runtara_domain.model.images import RunnerType
     from runtara_domain.model.interventions import Stopped
+    from runtara_domain.model.launches import Claims, Offer
+    from runtara_domain.model.stored_launches import Launch
+    from runtara_domain.ports.clock import Clock
+    from runtara_domain.ports.placements import LogPiece
+    from runtara_protocol.server.streams import Upload
 
 _MAX_IMAGE = 256 << 20
 
@@ -101,8 +104,8 @@ class _Direct:
     async def aclose(self) -> None:
         """The opener of the database closes it."""
 
-    async def _answered(self, request: pb.RpcRequest, upload: "_Bytes") -> Any:
-        call = ManagementRequest(never_abandoned, cast(Upload, upload))
+    async def _answered(self, request: pb.RpcRequest, upload: _Bytes) -> Any:
+        call = ManagementRequest(never_abandoned, cast("Upload", upload))
         answer = await self._router.answer(call, request.SerializeToString())
         if answer is None:
             raise ServerError("the request has no answer")
@@ -137,7 +140,7 @@ class _Bystander:
     def take(self, claims: Claims | None) -> None:
         assert claims is None
 
-    def stopping(self, stopped: "Stopped") -> None:
+    def stopping(self, stopped: Stopped) -> None:
         """An environment carries it out."""
 
     def recheck(self) -> None:

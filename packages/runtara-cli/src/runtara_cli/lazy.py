@@ -1,7 +1,6 @@
 """A group of commands whose modules are imported when they are called."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -40,6 +39,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that is called; raises UsageError with the nearest names."""
         if args and args[0] not in self._modules and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
             near = get_close_matches(args[0], self._modules)
             meant = f" Did you mean {' or '.join(near)}?" if near else ""
             ctx.fail(f"There is no command {args[0]!r}.{meant} See {ctx.command_path} --help.")

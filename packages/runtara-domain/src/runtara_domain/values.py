@@ -19,6 +19,8 @@ MAX_SLEEP = timedelta(days=36_525)
 MAX_LISTED_STATE_BYTES = 64 * 1024
 MAX_FOUND_STATE_BYTES = 64 * 1024
 MAX_REASON_BYTES = 64 * 1024
+LONGEST_TIMEOUT = timedelta(seconds=2**32 - 1)
+"""The longest timeout of a launch: the protocol can't express a longer one."""
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(days=1)

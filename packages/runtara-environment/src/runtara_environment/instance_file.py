@@ -20,7 +20,7 @@ from typing import Any, TypeVar, get_args
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.events import EventType
+from runtara_domain.model.history import EventType
 from runtara_domain.model.instance_copies import (
     MOST_RECORDS,
     CopiedCheckpoint,
@@ -29,7 +29,7 @@ from runtara_domain.model.instance_copies import (
     CopiedSignal,
     InstanceCopy,
 )
-from runtara_domain.model.launches import HIGHEST_PRIORITY, LONGEST_TIMEOUT, LOWEST_PRIORITY
+from runtara_domain.model.launches import HIGHEST_PRIORITY, LOWEST_PRIORITY
 
 FORMAT = 1
 MOST = 60 << 20
@@ -44,7 +44,7 @@ _EVENT_TYPES = frozenset(EventType)
 _RANGES = {
     "run_epoch": (0, 2**53),
     "priority": (LOWEST_PRIORITY, HIGHEST_PRIORITY),
-    "timeout_ms": (1, LONGEST_TIMEOUT // timedelta(milliseconds=1)),
+    "timeout_ms": (1, values.LONGEST_TIMEOUT // timedelta(milliseconds=1)),
     "memory_peak_bytes": (0, values.MAX_INTEGER),
     "cpu_usage_usec": (0, values.MAX_INTEGER),
 }

@@ -1,5 +1,7 @@
 """The context of the management protocol's handlers."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,20 +10,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.listeners import Listeners
 from runtara_domain.launching.operations import InstanceOperations
-from runtara_domain.model.images import Image, RunnerType
-from runtara_domain.model.launches import Launch, Offer
-from runtara_domain.ports.clock import Clock
-from runtara_domain.ports.persistence import Persistence
-from runtara_domain.ports.placements import LogPiece
-from runtara_domain.ports.transport import OnAbandoned
-from runtara_protocol.server.streams import Upload
 
 if TYPE_CHECKING:
+    from runtara_domain.launching.crashes import CrashPolicy
     from runtara_domain.launching.launcher import Launcher
+    from runtara_domain.model.images import Image, RunnerType
+    from runtara_domain.model.launches import Offer
+    from runtara_domain.model.stored_launches import Launch
+    from runtara_domain.ports.clock import Clock
+    from runtara_domain.ports.persistence import Persistence
+    from runtara_domain.ports.placements import LogPiece
     from runtara_domain.ports.schedules import Calendar
+    from runtara_domain.ports.transport import OnAbandoned
+    from runtara_protocol.server.streams import Upload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class Management:
     """
 
     persistence: Persistence
-    launcher: "Launcher"
+    launcher: Launcher
     clock: Clock
     check_image: Callable[[Path, RunnerType, Mapping[str, object]], None]
     read_log: Callable[[str, Launch, int, int], Awaitable[LogPiece | None]]
@@ -62,7 +65,7 @@ class Management:
         return InstanceOperations(self.persistence, self.clock, lambda: self.launcher)
 
     @cached_property
-    def calendar(self) -> "Calendar":
+    def calendar(self) -> Calendar:
         """When schedules tick."""
         # Only now: it reads time zones, and most commands on a database ask for no tick.
         from runtara_schedules import CronCalendar

@@ -1,15 +1,19 @@
 """The management protocol's operations, and where the handler of each lies."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runtara_domain.error import DatabaseError, EmptyRequest, Overloaded, ShuttingDown
 from runtara_environment.management import Management, ManagementRequest
 from runtara_protocol.pb import environment_pb2 as pb
-from runtara_protocol.quic.stream import Stream
 from runtara_protocol.server.router import Handler, OperationTable, Router
-from runtara_protocol.server.streams import RequestStreams, Upload
+
+if TYPE_CHECKING:
+    from runtara_protocol.quic.stream import Stream
+    from runtara_protocol.server.streams import RequestStreams
 
 ManagementHandler: TypeAlias = Handler[Management, ManagementRequest, pb.RpcResponse]
 ManagementRouter: TypeAlias = Router[Management, ManagementRequest, pb.RpcResponse]
@@ -102,10 +106,15 @@ OPERATIONS: OperationTable[Management, ManagementRequest, pb.RpcResponse] = Oper
 
 def streams(router: ManagementRouter, **bounds: Any) -> RequestStreams[ManagementRequest]:
     """Serve a connection's streams; bounds: those that RequestStreams takes."""
+    # Only now: a command on a database serves none.
+    from runtara_protocol.server.streams import RequestStreams
+
     return RequestStreams(router, _request, _closed, keeps_rest=True, **bounds)
 
 
 def _request(stream: Stream, rest: bytes) -> ManagementRequest:
+    from runtara_protocol.server.streams import Upload
+
     return ManagementRequest(stream.on_stop_sending, Upload(stream, rest))
 
 

@@ -3,43 +3,33 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from runtara_management_sdk.errors import (
-    Conflict,
-    ImageInUse,
-    ImageNotFound,
-    LeaseLost,
-    NotFound,
-    Unsupported,
-)
-from runtara_management_sdk.records import (
-    Checkpoint,
-    Environment,
-    Event,
-    Forked,
-    Granularity,
-    Health,
-    Hold,
-    Image,
-    Imported,
-    Instance,
-    InstanceFilter,
-    InstanceSummary,
-    Launch,
-    Limit,
-    MetricsBucket,
-    Queue,
-    RegisteredImage,
-    Runner,
-    Scope,
-    Sent,
-    Started,
-    Status,
-    Waiting,
-)
-from runtara_management_sdk.schedule_records import LocalTimeRule, Overlap, Schedule, Tick
-
 if TYPE_CHECKING:
     from runtara_management_sdk.client import ManagementClient
+    from runtara_management_sdk.errors import (
+        Conflict,
+        ImageInUse,
+        ImageNotFound,
+        LeaseLost,
+        NotFound,
+        Unsupported,
+    )
+    from runtara_management_sdk.instance_records import Checkpoint, Event, Instance, Launch
+    from runtara_management_sdk.list_records import InstanceFilter, InstanceSummary, Status, Waiting
+    from runtara_management_sdk.operator_records import (
+        Environment,
+        Granularity,
+        Health,
+        Hold,
+        Image,
+        Limit,
+        MetricsBucket,
+        Queue,
+        RegisteredImage,
+        Runner,
+        Scope,
+    )
+    from runtara_management_sdk.result_records import Forked, Imported, Sent, Started
+    from runtara_management_sdk.schedule_records import LocalTimeRule, Overlap, Schedule, Tick
     from runtara_management_sdk.settings import ManagementSettings
 
 __all__ = [
@@ -80,16 +70,58 @@ __all__ = [
     "Waiting",
 ]
 
-# A program that only uses the records should not wait for the import of QUIC and TLS.
-_AT_FIRST_USE = {
-    "ManagementClient": "runtara_management_sdk.client",
-    "ManagementSettings": "runtara_management_sdk.settings",
+_NAMES = {
+    "result_records": ("Forked", "Imported", "Sent", "Started"),
+    "errors": (
+        "Conflict",
+        "ImageInUse",
+        "ImageNotFound",
+        "LeaseLost",
+        "NotFound",
+        "Unsupported",
+    ),
+    "instance_records": (
+        "Checkpoint",
+        "Event",
+        "Instance",
+        "Launch",
+    ),
+    "list_records": (
+        "InstanceFilter",
+        "InstanceSummary",
+        "Status",
+        "Waiting",
+    ),
+    "operator_records": (
+        "Environment",
+        "Granularity",
+        "Health",
+        "Hold",
+        "Image",
+        "Limit",
+        "MetricsBucket",
+        "Queue",
+        "RegisteredImage",
+        "Runner",
+        "Scope",
+    ),
+    "schedule_records": (
+        "LocalTimeRule",
+        "Overlap",
+        "Schedule",
+        "Tick",
+    ),
+    "client": ("ManagementClient",),
+    "settings": ("ManagementSettings",),
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
-
-def __getattr__(name: str) -> object:
-    if name not in _AT_FIRST_USE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(import_module(_AT_FIRST_USE[name]), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:
+    # At first use: a program that only lists should not wait for the import of QUIC and TLS, nor
+    # for records that it never gets.
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = found
+        return found

@@ -1,22 +1,26 @@
 """The client: one connection to an environment, and groups of calls by their subject."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from types import TracebackType
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from runtara_management_sdk import operations
-from runtara_management_sdk.answers import Asks
-from runtara_management_sdk.images import Images
 from runtara_management_sdk.instances import Instances
-from runtara_management_sdk.operations import Environments, Launches, Queues
-from runtara_management_sdk.records import Granularity, Health, MetricsBucket
-from runtara_management_sdk.schedules import Schedules
-from runtara_management_sdk.workers import Workers
 from runtara_protocol.pb import environment_pb2 as pb
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
+    from runtara_management_sdk.answers import Asks
+    from runtara_management_sdk.images import Images
+    from runtara_management_sdk.launches import Launches
+    from runtara_management_sdk.operations import Environments, Queues
+    from runtara_management_sdk.operator_records import Granularity, Health, MetricsBucket
+    from runtara_management_sdk.schedules import Schedules
     from runtara_management_sdk.settings import ManagementSettings
+    from runtara_management_sdk.workers import Workers
 
 
 class ManagementClient:
@@ -30,30 +34,62 @@ class ManagementClient:
     transport: sends the requests instead of a connection; settings are then not read.
     """
 
-    images: Images
-    instances: Instances
-    launches: Launches
-    environments: Environments
-    queues: Queues
-    schedules: Schedules
-    workers: Workers
-
     def __init__(
-        self, settings: "ManagementSettings | None" = None, *, transport: Asks | None = None
+        self, settings: ManagementSettings | None = None, *, transport: Asks | None = None
     ) -> None:
         self._transport = transport or _connection(settings)
-        self.images = Images(self._transport)
         self.instances = Instances(self._transport)
-        self.launches = Launches(self._transport)
-        self.environments = Environments(self._transport)
-        self.queues = Queues(self._transport)
-        self.schedules = Schedules(self._transport)
-        self.workers = Workers(self._transport)
+
+    # The module of each noun is imported at first use: a command needs one or two of them.
+
+    @cached_property
+    def images(self) -> Images:
+        """Versions of workflow code."""
+        from runtara_management_sdk.images import Images
+
+        return Images(self._transport)
+
+    @cached_property
+    def launches(self) -> Launches:
+        """Processes that were started for instances."""
+        from runtara_management_sdk.launches import Launches
+
+        return Launches(self._transport)
+
+    @cached_property
+    def environments(self) -> Environments:
+        """Environments and workers, and holds."""
+        from runtara_management_sdk.operations import Environments
+
+        return Environments(self._transport)
+
+    @cached_property
+    def queues(self) -> Queues:
+        """Queues, and limits of open launches."""
+        from runtara_management_sdk.operations import Queues
+
+        return Queues(self._transport)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """Schedules that start instances."""
+        from runtara_management_sdk.schedules import Schedules
+
+        return Schedules(self._transport)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """What a worker asks an environment for."""
+        from runtara_management_sdk.workers import Workers
+
+        return Workers(self._transport)
 
     async def health(self) -> Health:
         """Return the environment's health, version, uptime and number of open launches."""
         answer = await self._transport.ask(pb.RpcRequest(health_check=pb.HealthCheckRequest()))
         uptime = timedelta(milliseconds=answer.uptime_ms)
+        from runtara_management_sdk.operator_records import Health
+
         return Health(answer.healthy, answer.version, uptime, answer.active_instances)
 
     async def metrics(
@@ -62,13 +98,16 @@ class ManagementClient:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
-        granularity: Granularity = Granularity.HOURLY,
+        granularity: Granularity | None = None,
     ) -> Sequence[MetricsBucket]:
         """
         Return counts and durations of a tenant's finished instances, a bucket for each period.
 
-        since: None stands for a day ago. until: None stands for now. Empty buckets are included.
+        since: None stands for a day ago. until: None stands for now. granularity: None stands for
+        hourly. Empty buckets are included.
         """
+        from runtara_management_sdk import operations
+
         return await operations.metrics(self._transport, tenant_id, since, until, granularity)
 
     async def aclose(self) -> None:
@@ -87,7 +126,7 @@ class ManagementClient:
         await self.aclose()
 
 
-def _connection(settings: "ManagementSettings | None") -> Asks:
+def _connection(settings: ManagementSettings | None) -> Asks:
     # Imported here: importing QUIC and TLS is slow, and another transport needs neither.
     from runtara_management_sdk.settings import ManagementSettings
     from runtara_management_sdk.transport import Transport

@@ -1,24 +1,21 @@
 """Instances: starting, reading, controlling and deleting them."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from runtara_management_sdk import reading
-from runtara_management_sdk.answers import Asks
-from runtara_management_sdk.records import (
-    Checkpoint,
-    Event,
-    Forked,
-    Imported,
-    Instance,
-    InstanceFilter,
-    InstanceSummary,
-    Sent,
-    Started,
-    Status,
-)
+from runtara_management_sdk.list_records import InstanceFilter, Status
 from runtara_protocol.pb import environment_pb2 as pb
 from runtara_sdk.errors import InstanceNotFound
+
+if TYPE_CHECKING:
+    from runtara_management_sdk.answers import Asks
+    from runtara_management_sdk.instance_records import Checkpoint, Event, Instance
+    from runtara_management_sdk.list_records import InstanceSummary
+    from runtara_management_sdk.result_records import Forked, Imported, Sent, Started
 
 PAGE = 100
 PRUNED = 500
@@ -80,13 +77,17 @@ class Instances:
             pb.RpcRequest(start_instance=request), is_repeatable=instance_id is not None
         )
         created = reading.field(answer, "created")
+        from runtara_management_sdk.result_records import Started
+
         return Started(answer.instance_id, created is None or created)
 
     async def get(self, instance_id: str) -> Instance | None:
         """Return an instance; None if there is none of this id."""
         request = pb.GetInstanceStatusRequest(instance_id=instance_id)
         answer = await self._transport.ask(pb.RpcRequest(get_instance_status=request))
-        return reading.instance(answer) if answer.found else None
+        from runtara_management_sdk import instance_reading
+
+        return instance_reading.instance(answer) if answer.found else None
 
     async def wait(self, instance_id: str, within: timedelta | None = None) -> Instance:
         """
@@ -105,7 +106,9 @@ class Instances:
             answer = await self._transport.ask(
                 pb.RpcRequest(wait_instance=request), hold=hold.total_seconds()
             )
-            found = reading.instance(answer.instance)
+            from runtara_management_sdk import instance_reading
+
+            found = instance_reading.instance(answer.instance)
             if found.status is Status.UNKNOWN:
                 raise InstanceNotFound(f"Instance {instance_id!r} not found")
             if found.status.is_final or hold < HOLD:
@@ -121,7 +124,7 @@ class Instances:
         """
         after: str | None = None
         while True:
-            request = _listing(which, order_by)
+            request = reading.listing(which, order_by, PAGE)
             request.count_limit = 0
             if after is not None:
                 request.after = after
@@ -134,7 +137,7 @@ class Instances:
 
     async def count(self, which: InstanceFilter = ANY, *, limit: int | None = None) -> int:
         """Return the number of instances, at most `limit`; an older environment ignores `limit`."""
-        request = _listing(which, None)
+        request = reading.listing(which, None, PAGE)
         request.limit = 1
         if limit is not None:
             request.count_limit = limit
@@ -180,6 +183,8 @@ class Instances:
         )
         answer = await self._transport.ask(pb.RpcRequest(send_custom_signal=request))
         first = reading.field(answer, "first")
+        from runtara_management_sdk.result_records import Sent
+
         return Sent(first is None or first, reading.field(answer, "warning"))
 
     async def retry(
@@ -222,6 +227,8 @@ class Instances:
             pb.RpcRequest(fork_instance=request), is_repeatable=new_instance_id is not None
         )
         repeated = tuple(answer.repeated_checkpoint_ids)
+        from runtara_management_sdk.result_records import Forked
+
         return Forked(answer.instance_id, answer.copied, repeated)
 
     async def move(self, instance_id: str, image_id: str) -> None:
@@ -285,6 +292,8 @@ class Instances:
         """
         request = pb.ImportInstanceRequest(data=data, image_id=image_id)
         answer = await self._transport.ask(pb.RpcRequest(import_instance=request), hold=_COPIED)
+        from runtara_management_sdk.result_records import Imported
+
         return Imported(
             answer.instance_id,
             answer.created,
@@ -316,6 +325,8 @@ class Instances:
 
         largest_state: yield states of at most this many bytes, up to 65,536; 0 yields none.
         """
+        from runtara_management_sdk.instance_records import Checkpoint
+
         offset = 0
         while True:
             request = pb.ListCheckpointsRequest(
@@ -352,6 +363,8 @@ class Instances:
         self, instance_id: str, *, event_type: str | None = None, subtype: str | None = None
     ) -> AsyncIterator[Event]:
         """Yield an instance's events in the server's order; event_type, subtype: only these."""
+        from runtara_management_sdk import instance_reading
+
         offset = 0
         while True:
             request = pb.ListEventsRequest(
@@ -363,7 +376,7 @@ class Instances:
             )
             answer = await self._transport.ask(pb.RpcRequest(list_events=request))
             for message in answer.events:
-                yield reading.event(message)
+                yield instance_reading.event(message)
             offset += len(answer.events)
             if not answer.events or offset >= answer.total_count:
                 return
@@ -371,23 +384,3 @@ class Instances:
     async def _signal(self, instance_id: str, signal: pb.SignalType, payload: bytes) -> None:
         request = pb.SendSignalRequest(instance_id=instance_id, signal_type=signal, payload=payload)
         await self._transport.ask(pb.RpcRequest(send_signal=request))
-
-
-def _listing(which: InstanceFilter, order_by: str | None) -> pb.ListInstancesRequest:
-    return pb.ListInstancesRequest(
-        tenant_id=which.tenant_id,
-        status=None if which.status is None else reading.STATUSES[which.status],
-        limit=PAGE,
-        image_id=which.image_id,
-        created_after_ms=reading.to_milliseconds(which.created_after),
-        created_before_ms=reading.to_milliseconds(which.created_before),
-        finished_after_ms=reading.to_milliseconds(which.finished_after),
-        finished_before_ms=reading.to_milliseconds(which.finished_before),
-        order_by=order_by,
-        image_name_prefix=which.image_name_prefix,
-        workflow=which.workflow,
-        error_contains=which.error_contains,
-        blocked=which.is_blocked,
-        queue=which.queue,
-        parent_id=which.parent_id,
-    )

@@ -1,88 +1,20 @@
-"""Operators' calls: launches, environments, holds, queues, limits and metrics."""
+"""Operators' calls: environments, holds, queues, limits and metrics."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from runtara_management_sdk import reading
+from runtara_management_sdk import operator_reading, reading
 from runtara_management_sdk.answers import Asks
-from runtara_management_sdk.records import (
+from runtara_management_sdk.operator_records import (
     Environment,
     Granularity,
     Hold,
-    Launch,
     Limit,
     MetricsBucket,
     Queue,
     Scope,
 )
 from runtara_protocol.pb import environment_pb2 as pb
-
-PAGE = 100
-LOG_PIECE = 256 * 1024
-FOLLOW = 20.0
-"""Seconds for which the server holds one request for more of a log."""
-
-
-class Launches:
-    """The processes that were started for instances."""
-
-    def __init__(self, transport: Asks) -> None:
-        self._transport = transport
-
-    async def list(
-        self,
-        *,
-        instance_id: str | None = None,
-        environment_id: str | None = None,
-        open_only: bool = False,
-    ) -> AsyncIterator[Launch]:
-        """
-        Yield launches, newest first.
-
-        instance_id, environment_id: only those of this instance or environment. open_only: only
-        open launches.
-        """
-        after: str | None = None
-        while True:
-            request = pb.ListLaunchesRequest(
-                instance_id=instance_id,
-                environment_id=environment_id,
-                open_only=open_only,
-                limit=PAGE,
-                after=after,
-            )
-            answer = await self._transport.ask(pb.RpcRequest(list_launches=request))
-            for message in answer.launches:
-                yield reading.launch(message)
-            after = reading.field(answer, "next")
-            if after is None:
-                return
-
-    async def log(
-        self, instance_id: str, *, launch_id: str | None = None, follow: bool = False
-    ) -> AsyncIterator[bytes]:
-        """
-        Yield the output of a launch's process, by default of the newest launch.
-
-        follow: wait for more output until the process has ended. Raises NotFound.
-        """
-        offset = 0
-        while True:
-            request = pb.GetLogRequest(
-                instance_id=instance_id,
-                launch_id=launch_id,
-                offset=offset,
-                limit=LOG_PIECE,
-                wait_ms=int(FOLLOW * 1000) if follow else 0,
-            )
-            answer = await self._transport.ask(
-                pb.RpcRequest(get_log=request), hold=FOLLOW if follow else 0.0
-            )
-            if answer.data:
-                yield bytes(answer.data)
-            offset, launch_id = answer.next_offset, answer.launch_id
-            if answer.is_complete or (not answer.data and not follow):
-                return
 
 
 class Environments:
@@ -95,7 +27,7 @@ class Environments:
         """Return environments and workers whose lease is valid, or expired in the last day."""
         request = pb.RpcRequest(list_environments=pb.ListEnvironmentsRequest())
         answer = await self._transport.ask(request)
-        return [reading.environment(message) for message in answer.environments]
+        return [operator_reading.environment(message) for message in answer.environments]
 
     async def drain(self, environment_id: str, *, drain: bool = True) -> None:
         """
@@ -119,13 +51,17 @@ class Environments:
     async def holds(self) -> Sequence[Hold]:
         """Return all holds."""
         answer = await self._transport.ask(pb.RpcRequest(list_holds=pb.ListHoldsRequest()))
-        return [reading.hold(message) for message in answer.holds]
+        return [operator_reading.hold(message) for message in answer.holds]
 
     async def _set_hold(
         self, scope: Scope, tenant_id: str, name: str, reason: str, *, hold: bool
     ) -> None:
         request = pb.SetHoldRequest(
-            scope=reading.SCOPES[scope], tenant_id=tenant_id, name=name, reason=reason, hold=hold
+            scope=operator_reading.SCOPES[scope],
+            tenant_id=tenant_id,
+            name=name,
+            reason=reason,
+            hold=hold,
         )
         await self._transport.ask(pb.RpcRequest(set_hold=request))
 
@@ -154,7 +90,7 @@ class Queues:
         """Return queues with their bounds, and the numbers of waiting and running instances."""
         request = pb.ListQueuesRequest(tenant_id=tenant_id)
         answer = await self._transport.ask(pb.RpcRequest(list_queues=request))
-        return [reading.queue(message) for message in answer.queues]
+        return [operator_reading.queue(message) for message in answer.queues]
 
     async def delete(self, tenant_id: str, name: str) -> None:
         """Delete a queue; raises NotFound, and Conflict while open instances are in the queue."""
@@ -166,7 +102,7 @@ class Queues:
     ) -> None:
         """Limit the open launches of a tenant or an image name; None removes the limit."""
         request = pb.PutLimitRequest(
-            scope=reading.SCOPES[scope],
+            scope=operator_reading.SCOPES[scope],
             tenant_id=tenant_id,
             name=name,
             max_concurrent=max_concurrent,
@@ -177,7 +113,7 @@ class Queues:
         """Return limits with the numbers of their open launches."""
         request = pb.ListLimitsRequest(tenant_id=tenant_id)
         answer = await self._transport.ask(pb.RpcRequest(list_limits=request))
-        return [reading.limit(message) for message in answer.limits]
+        return [operator_reading.limit(message) for message in answer.limits]
 
 
 async def metrics(
@@ -185,14 +121,14 @@ async def metrics(
     tenant_id: str,
     since: datetime | None,
     until: datetime | None,
-    granularity: Granularity,
+    granularity: Granularity | None,
 ) -> Sequence[MetricsBucket]:
     """Return counts and durations of finished instances for each hour or day; see the client."""
     request = pb.GetTenantMetricsRequest(
         tenant_id=tenant_id,
         start_time_ms=reading.to_milliseconds(since),
         end_time_ms=reading.to_milliseconds(until),
-        granularity=reading.GRANULARITIES[granularity],
+        granularity=operator_reading.GRANULARITIES[granularity or Granularity.HOURLY],
     )
     answer = await transport.ask(pb.RpcRequest(get_tenant_metrics=request))
-    return [reading.bucket(message) for message in answer.buckets]
+    return [operator_reading.bucket(message) for message in answer.buckets]

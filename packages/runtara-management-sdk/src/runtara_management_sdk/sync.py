@@ -14,7 +14,15 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
-from runtara_management_sdk import client, images, instances, operations, schedules, workers
+from runtara_management_sdk import (
+    client,
+    images,
+    instances,
+    launches,
+    operations,
+    schedules,
+    workers,
+)
 from runtara_management_sdk.answers import Asks
 from runtara_management_sdk.loop import LoopThread
 from runtara_management_sdk.settings import ManagementSettings
@@ -116,11 +124,11 @@ class Instances(Face[instances.Instances]):
     events = Iterates(instances.Instances.events)
 
 
-class Launches(Face[operations.Launches]):
+class Launches(Face[launches.Launches]):
     """The processes that were started for instances."""
 
-    list = Iterates(operations.Launches.list)
-    log = Iterates(operations.Launches.log)
+    list = Iterates(launches.Launches.list)
+    log = Iterates(launches.Launches.log)
 
 
 class Environments(Face[operations.Environments]):

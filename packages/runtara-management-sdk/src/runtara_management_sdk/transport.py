@@ -13,12 +13,7 @@ from runtara_sdk.client.backoff import delay
 from runtara_sdk.client.connection import SharedConnection
 from runtara_sdk.client.frames import frame
 from runtara_sdk.client.retry import NOT_CARRIED_OUT, TRANSIENT
-from runtara_sdk.errors import (
-    ConnectionFailed,
-    RequestReset,
-    RequestTimeout,
-    RuntaraError,
-)
+from runtara_sdk.errors import ConnectionFailed, RequestReset, RequestTimeout, RuntaraError
 
 
 class Transport:

@@ -1,7 +1,6 @@
 """Database URLs."""
 
 import os
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -81,6 +80,9 @@ def create_missing(path: str) -> None:
 
     Raises OSError, or sqlite3.Error if the file can't be opened.
     """
+    # Only now: a PostgreSQL database does without.
+    import sqlite3
+
     if path == MEMORY:
         return
     Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -4,11 +4,15 @@ Choosing an adapter by the URL of a database.
 Only the chosen adapter is imported: the other one's driver would cost time and memory for nothing.
 """
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.ports.persistence import Persistence
 from runtara_migrations import location
+
+if TYPE_CHECKING:
+    from runtara_domain.ports.persistence import Persistence
 
 
 def connect(url: str, *, migrates: bool = False) -> Persistence:

@@ -7,13 +7,17 @@ comma or semicolon at the end of the line stays behind the text.
 
 import re
 import textwrap
-from collections.abc import Iterator
-from functools import cache
-from importlib import resources
+from collections.abc import Iterator, Mapping
+from functools import cache, cached_property
+from pathlib import Path
 
 _HEADER = re.compile(r"^-- name:(.*)$", re.MULTILINE)
 _INCLUDE = re.compile(r"^( *)-- include: ([a-z_]+)([,;]?)$", re.MULTILINE)
 _NAME = re.compile(r"[a-z_]+(\.[a-z_]+)*")
+
+
+_FOLDER = Path(__file__).parents[1]
+"""Not by importlib.resources: its import takes longer than reading all of an adapter's files."""
 
 
 class Queries(dict[str, str]):
@@ -35,10 +39,31 @@ class Queries(dict[str, str]):
         raise KeyError(f"{self._source} has no query {name!r}, only {', '.join(self)}")
 
 
-def load(package: str, file: str) -> Queries:
-    """Read the queries of a file in a package's folder `sql`, with the included fragments."""
-    text = include(_read(package, file), _fragments(package))
-    return Queries(text, source=f"{package}/sql/{file}")
+class File(Mapping[str, str]):
+    """The queries of a file, which is read when the first one is asked for."""
+
+    def __init__(self, package: str, file: str) -> None:
+        self._package, self._file = package, file
+
+    def __getitem__(self, name: str) -> str:
+        return self._queries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._queries)
+
+    def __len__(self) -> int:
+        return len(self._queries)
+
+    @cached_property
+    def _queries(self) -> Queries:
+        text = include(_read(self._package, self._file), _fragments(self._package))
+        return Queries(text, source=f"{self._package}/sql/{self._file}")
+
+
+@cache
+def load(package: str, file: str) -> File:
+    """Give the queries of a file in a package's folder `sql`, with the included fragments."""
+    return File(package, file)
 
 
 @cache
@@ -47,7 +72,7 @@ def _fragments(package: str) -> Queries:
 
 
 def _read(package: str, file: str) -> str:
-    return resources.files(package).joinpath("sql", file).read_text(encoding="utf-8")
+    return _FOLDER.joinpath(*package.split("."), "sql", file).read_text(encoding="utf-8")
 
 
 def include(text: str, fragments: Queries) -> str:

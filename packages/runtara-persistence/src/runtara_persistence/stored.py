@@ -1,14 +1,20 @@
 """Reads stored JSON, and makes checks, in the same way for every database."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.images import Image, NewImage
-from runtara_domain.model.instance_views import MetricsBucket
-from runtara_domain.model.instances import InstanceSummary
-from runtara_domain.model.launches import LONGEST_TIMEOUT, InstanceStart
+from runtara_domain.values import LONGEST_TIMEOUT
+
+if TYPE_CHECKING:
+    from runtara_domain.model.images import Image, NewImage
+    from runtara_domain.model.launches import InstanceStart
+    from runtara_domain.model.metrics import MetricsBucket
+    from runtara_domain.model.stored_instances import InstanceSummary
 
 _TIMEOUT = "timeout_s"
 _MILLISECOND = timedelta(milliseconds=1)
@@ -115,6 +121,7 @@ def bucket(
     max_memory_bytes: int | None,
 ) -> MetricsBucket:
     """Build a bucket of metrics from its sums; durations are in milliseconds."""
+    from runtara_domain.model.metrics import MetricsBucket
 
     def span(milliseconds: float | None) -> timedelta | None:
         return None if milliseconds is None else timedelta(milliseconds=int(milliseconds))

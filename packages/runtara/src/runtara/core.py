@@ -7,14 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from runtara_domain.model.launch_ends import LaunchEnd
-from runtara_management_sdk import (
-    Forked,
-    Instance,
-    InstanceFilter,
-    InstanceSummary,
-    Sent,
-    Started,
-)
+from runtara_management_sdk import Forked, Instance, InstanceFilter, InstanceSummary, Sent, Started
 from runtara_sdk.workflow.engine.store import DurableStore
 
 

@@ -9,13 +9,7 @@ from runtara.core import Instances
 from runtara.retrying import plan_for
 from runtara_management_sdk import Instance, Sent, Status
 from runtara_sdk.errors import InstanceNotFound
-from runtara_sdk.workflow import (
-    Promise,
-    RetryPlan,
-    WorkflowCancelled,
-    plan_fork,
-    values,
-)
+from runtara_sdk.workflow import Promise, RetryPlan, WorkflowCancelled, plan_fork, values
 from runtara_sdk.workflow.duration import Duration, duration
 from runtara_sdk.workflow.engine.outcome import successor_in
 

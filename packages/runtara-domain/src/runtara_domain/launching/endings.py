@@ -1,16 +1,22 @@
 """Waits for the ends of instances; one query reads the states for any number of waiters."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
-from runtara_domain.ports.instances import Instances
-from runtara_domain.ports.transport import OnAbandoned, never_abandoned
-from runtara_domain.status import State
+from runtara_domain.ports.transport import never_abandoned
+
+if TYPE_CHECKING:
+    from runtara_domain.ports.instances import Instances
+    from runtara_domain.ports.transport import OnAbandoned
+    from runtara_domain.status import State
 
 _FIRST_LOOK, _LAST_LOOK = 0.02, 0.5
 
@@ -23,7 +29,7 @@ class _GivenUp(Exception):
 class _Waiter:
     """A waiter. due: its next read, by the loop's time. span: the time between its reads."""
 
-    end: "asyncio.Future[State | None]"
+    end: asyncio.Future[State | None]
     span: float
     due: float = 0.0
 

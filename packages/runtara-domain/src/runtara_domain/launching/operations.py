@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from runtara_domain import values
@@ -15,17 +16,14 @@ from runtara_domain.error import (
     InvalidInstanceState,
     InvalidValue,
 )
-from runtara_domain.launching.endings import Endings
-from runtara_domain.model import CustomSignal, Sent, Signal
-from runtara_domain.model.instance_views import InstanceView
-from runtara_domain.model.launches import Claims, InstanceStart, Offer, Started
-from runtara_domain.ports.clock import Clock
-from runtara_domain.ports.persistence import Persistence
-from runtara_domain.ports.transport import OnAbandoned, never_abandoned
+from runtara_domain.ports.transport import never_abandoned
 from runtara_domain.status import SignalType, State
 
 if TYPE_CHECKING:
+    from runtara_domain.launching.endings import Endings
+    from runtara_domain.model import CustomSignal, Sent, Signal
     from runtara_domain.model.instance_copies import Copied, CopiedInstance, InstanceCopy, PutCopy
+    from runtara_domain.model.instance_views import InstanceView
     from runtara_domain.model.interventions import (
         Deleted,
         Deletion,
@@ -35,6 +33,10 @@ if TYPE_CHECKING:
         Stop,
         Stopped,
     )
+    from runtara_domain.model.launches import Claims, InstanceStart, Offer, Started
+    from runtara_domain.ports.clock import Clock
+    from runtara_domain.ports.persistence import Persistence
+    from runtara_domain.ports.transport import OnAbandoned
 
 _AFTER_GRACE = timedelta(seconds=5)
 
@@ -97,7 +99,13 @@ class InstanceOperations:
         self, persistence: Persistence, clock: Clock, launching: Callable[[], LaunchingHere]
     ) -> None:
         self.persistence, self.clock, self.launching = persistence, clock, launching
-        self.endings = Endings(persistence.instances)
+
+    @cached_property
+    def endings(self) -> Endings:
+        """Where callers wait for ends."""
+        from runtara_domain.launching.endings import Endings
+
+        return Endings(self.persistence.instances)
 
     def now(self) -> datetime:
         """Return the database's time, as estimated in this process."""

@@ -1,17 +1,22 @@
 """The choice of launchable instances for an environment: holds, limits, and the order."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from runtara_domain.model.images import Image
-from runtara_domain.model.instance_views import Awaited
-from runtara_domain.model.instances import Instance
-from runtara_domain.model.launches import Offer
-from runtara_domain.model.limits import Hold, Limit, Scope
+from runtara_domain.model.instance_lists import Awaited
+from runtara_domain.model.limits import Limit, Scope
 from runtara_domain.status import State
+
+if TYPE_CHECKING:
+    from runtara_domain.model.images import Image
+    from runtara_domain.model.launches import Offer
+    from runtara_domain.model.limits import Hold
+    from runtara_domain.model.stored_instances import Instance
 
 LimitKey: TypeAlias = tuple[Scope, str, str]
 """Scope, tenant and name of a limit."""

@@ -1,12 +1,17 @@
 """Records of checkpoints."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
-from runtara_domain.model.caller import RunState
-from runtara_domain.model.signals import Signal
-from runtara_domain.status import State
+
+if TYPE_CHECKING:
+    from runtara_domain.model.caller import RunState
+    from runtara_domain.model.signals import Signal
+    from runtara_domain.status import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,31 +135,6 @@ class CheckpointEntry:
     failed_attempts: int
     last_attempt_at: datetime | None
     wake_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointFilter:
-    """Selects checkpoints of an instance, from `since` to before `until`; None is no bound."""
-
-    instance_id: str
-    checkpoint_id: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def __post_init__(self) -> None:
-        values.check_storable("instance_id", self.instance_id)
-        if self.checkpoint_id is not None:
-            values.check_storable("checkpoint_id", self.checkpoint_id)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointSummary:
-    """A checkpoint with the size of its state; state: None if not requested, or too large."""
-
-    checkpoint_id: str
-    created_at: datetime
-    size_bytes: int
-    state: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,18 @@
 """Records of children: how a run starts a child, and the signal that a child's end sends."""
 
+from __future__ import annotations
+
 import json
 from base64 import b64encode
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.caller import RunState
-from runtara_domain.model.instances import Ending
+
+if TYPE_CHECKING:
+    from runtara_domain.model.caller import RunState
+    from runtara_domain.model.instances import Ending
 
 ENDED = "~child/"
 """The prefix of the checkpoint ids under which a parent gets its children's ends."""

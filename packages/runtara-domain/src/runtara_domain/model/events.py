@@ -1,26 +1,19 @@
 """Records of events."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.caller import Caller, RunState
-from runtara_domain.model.instances import Ending
-from runtara_domain.status import Condition, State
+from runtara_domain.model.history import EventType
 
-
-class EventType(StrEnum):
-    """The types of stored events; only other programs store `progress` and `heartbeat`."""
-
-    STARTED = "started"
-    PROGRESS = "progress"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    SUSPENDED = "suspended"
-    HEARTBEAT = "heartbeat"
-    CUSTOM = "custom"
+if TYPE_CHECKING:
+    from runtara_domain.model.caller import Caller, RunState
+    from runtara_domain.model.instances import Ending
+    from runtara_domain.status import Condition, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,41 +83,3 @@ class EventStep:
     event: Event
     when: Condition
     ending: Ending | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """A stored event; later events have larger ids."""
-
-    id: int
-    instance_id: str
-    type: EventType
-    payload: bytes
-    created_at: datetime
-    checkpoint_id: str | None
-    subtype: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class EventFilter:
-    """
-    Selects events of an instance; a field that is None matches all.
-
-    since: inclusive. until: exclusive. text: the payload contains its UTF-8 bytes; the payload may
-    be binary.
-    """
-
-    instance_id: str
-    type: EventType | None = None
-    subtype: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    text: str | None = None
-
-    def __post_init__(self) -> None:
-        values.check_storable("instance_id", self.instance_id)
-        if self.subtype is not None:
-            values.check_storable("subtype", self.subtype)
-        if self.text is not None:
-            # A payload may hold NUL.
-            values.check_storable("text", self.text.replace("\0", ""))

@@ -1,18 +1,22 @@
-"""Records of launches: starting an instance, claiming it, and closing its launch."""
+"""Records of launches: how an instance is started, launched, judged, stopped and gone on with."""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.images import Image
-from runtara_domain.model.launch_ends import Cause, LaunchEnd
-from runtara_domain.model.verdicts import LaunchedInstance, Verdict
-from runtara_domain.status import SignalType, State
+
+if TYPE_CHECKING:
+    from runtara_domain.model.images import Image
+    from runtara_domain.model.launch_ends import LaunchEnd
+    from runtara_domain.model.verdicts import LaunchedInstance, Verdict
+    from runtara_domain.status import SignalType, State
 
 INLINE = "inline"
 """The runner of a worker, whose workflows run in its own process."""
@@ -21,10 +25,8 @@ KEPT_LAUNCHES = 100
 """The most launches of an instance that stay stored."""
 MAX_STDERR_BYTES = 64 * 1024
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -(2**31), 2**31 - 1
-LONGEST_TIMEOUT = timedelta(seconds=2**32 - 1)
-"""The longest timeout of a launch: the protocol can't express a longer one."""
 
-Judge: TypeAlias = Callable[[LaunchEnd, LaunchedInstance], Verdict]
+Judge: TypeAlias = "Callable[[LaunchEnd, LaunchedInstance], Verdict]"
 """Returns the verdict on a launch; it is pure, because it runs inside a transaction."""
 
 
@@ -77,10 +79,6 @@ class InstanceStart:
         values.check_range("priority", self.priority, LOWEST_PRIORITY, HIGHEST_PRIORITY)
 
 
-_OF_MANY = frozenset({Cause.ENVIRONMENT_LOST, Cause.RUNNER_FAILED})
-"""Causes that end many launches at once: one of these launches may have caused them."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """
@@ -112,7 +110,11 @@ class Assignment:
     @property
     def is_suspect(self) -> bool:
         """Whether the instance may have killed its process, so that a worker must isolate it."""
-        return self.crashes > 0 or self.last_cause in _OF_MANY
+        from runtara_domain.model.launch_ends import Cause
+
+        # Causes that end many launches at once: one of these launches may have caused them.
+        of_many = (Cause.ENVIRONMENT_LOST, Cause.RUNNER_FAILED)
+        return self.crashes > 0 or self.last_cause in of_many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,52 +254,6 @@ class OpenLaunch:
     pending_signal: SignalType | None = None
     stop_at: datetime | None = None
     stop_reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
-    """
-    A stored launch.
-
-    run: the run of its process; None if it never registered. closed_at, cause, verdict: None while
-    the launch is open; a launch that another run superseded has no verdict.
-    """
-
-    launch_id: str
-    instance_id: str
-    environment_id: str
-    number: int
-    created_at: datetime
-    image_id: str | None = None
-    runner: str | None = None
-    placement: str | None = None
-    started_at: datetime | None = None
-    closed_at: datetime | None = None
-    run: int | None = None
-    cause: str | None = None
-    exit_code: int | None = None
-    exit_signal: int | None = None
-    memory_peak_bytes: int | None = None
-    cpu_usage_usec: int | None = None
-    stderr: str | None = None
-    verdict: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchFilter:
-    """Selects launches; a field that is None matches all."""
-
-    instance_id: str | None = None
-    environment_id: str | None = None
-    open_only: bool = False
-
-    def __post_init__(self) -> None:
-        for name, text in (
-            ("instance_id", self.instance_id),
-            ("environment_id", self.environment_id),
-        ):
-            if text is not None:
-                values.check_storable(name, text)
 
 
 def check_json(field: str, value: bytes) -> None:

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from runtara_domain import values
 from runtara_domain.model.caller import RunState
-from runtara_domain.model.events import Event, EventType
+from runtara_domain.model.events import Event
+from runtara_domain.model.history import EventType
 from runtara_domain.status import State
 
 REOPENED = "runtara.reopened"

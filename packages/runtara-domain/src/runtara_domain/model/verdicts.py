@@ -1,11 +1,15 @@
 """Records of verdicts: the instance that a closing launch leaves, and the effect on it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from runtara_domain.model.launch_ends import ProcessOutput
-from runtara_domain.status import State
+if TYPE_CHECKING:
+    from runtara_domain.model.launch_ends import ProcessOutput
+    from runtara_domain.status import State
 
 
 class Follow(StrEnum):

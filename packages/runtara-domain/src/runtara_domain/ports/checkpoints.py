@@ -1,25 +1,29 @@
 """The port to stored checkpoints."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runtara_domain import values
-from runtara_domain.model import (
-    Caller,
-    Checkpoint,
-    CheckpointFilter,
-    CheckpointPage,
-    CheckpointSummary,
-    CheckpointWrite,
-    Claim,
-    RetryAttempt,
-    RunState,
-    Saved,
-    Sleep,
-    Slept,
-)
-from runtara_domain.status import Condition
+
+if TYPE_CHECKING:
+    from runtara_domain.model import (
+        Caller,
+        Checkpoint,
+        CheckpointFilter,
+        CheckpointPage,
+        CheckpointSummary,
+        CheckpointWrite,
+        Claim,
+        RetryAttempt,
+        RunState,
+        Saved,
+        Sleep,
+        Slept,
+    )
+    from runtara_domain.status import Condition
 
 
 class Checkpoints(Protocol):

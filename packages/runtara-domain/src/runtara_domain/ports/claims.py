@@ -1,11 +1,14 @@
 """The port to stored claims on the right to wake instances."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runtara_domain.model import Caller, Claim, Claimed, RunState, Woken
-from runtara_domain.status import Condition
+if TYPE_CHECKING:
+    from runtara_domain.model import Caller, Claim, Claimed, RunState, Woken
+    from runtara_domain.status import Condition
 
 
 class Claims(Protocol):

@@ -1,10 +1,13 @@
 """The port to stored environments and their leases."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runtara_domain.model.environments import Environment, Lease, NewEnvironment, Renewal
+if TYPE_CHECKING:
+    from runtara_domain.model.environments import Environment, Lease, NewEnvironment, Renewal
 
 
 class Environments(Protocol):

@@ -1,19 +1,22 @@
 """The port to stored events."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runtara_domain.model import (
-    Caller,
-    Ending,
-    Event,
-    EventFilter,
-    EventStep,
-    Recorded,
-    StoredEvent,
-)
-from runtara_domain.status import Condition
+if TYPE_CHECKING:
+    from runtara_domain.model import (
+        Caller,
+        Ending,
+        Event,
+        EventFilter,
+        EventStep,
+        Recorded,
+        StoredEvent,
+    )
+    from runtara_domain.status import Condition
 
 
 class Events(Protocol):

@@ -1,16 +1,19 @@
 """The port to stored images."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runtara_domain.model.images import (
-    DeletedImage,
-    Image,
-    ImageFilter,
-    NewImage,
-    RegisteredImage,
-)
+if TYPE_CHECKING:
+    from runtara_domain.model.images import (
+        DeletedImage,
+        Image,
+        ImageFilter,
+        NewImage,
+        RegisteredImage,
+    )
 
 
 class Images(Protocol):

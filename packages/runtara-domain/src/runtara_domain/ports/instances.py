@@ -1,26 +1,29 @@
 """The port to stored instances."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runtara_domain.model import (
-    Caller,
-    ChildStarted,
-    Ending,
-    Instance,
-    InstanceFilter,
-    InstanceSummary,
-    NewChild,
-    NewInstance,
-    Registered,
-    Registration,
-    Reopened,
-    Reopening,
-    Report,
-    RunState,
-)
-from runtara_domain.status import Condition
+if TYPE_CHECKING:
+    from runtara_domain.model import (
+        Caller,
+        ChildStarted,
+        Ending,
+        Instance,
+        InstanceFilter,
+        InstanceSummary,
+        NewChild,
+        NewInstance,
+        Registered,
+        Registration,
+        Reopened,
+        Reopening,
+        Report,
+        RunState,
+    )
+    from runtara_domain.status import Condition
 
 
 class Instances(Protocol):

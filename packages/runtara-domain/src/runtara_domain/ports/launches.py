@@ -6,30 +6,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from runtara_domain.model.instance_views import (
-    InstanceOrder,
-    InstancePlace,
-    InstanceQuery,
-    InstanceView,
-    ListedInstance,
-    MetricsBucket,
-)
-from runtara_domain.model.launches import (
-    Claims,
-    Closed,
-    Closing,
-    InstanceStart,
-    Judge,
-    Launch,
-    LaunchFilter,
-    Offer,
-    OpenLaunch,
-    Started,
-)
-from runtara_domain.status import State
+from runtara_domain.model.instance_lists import InstanceOrder
 
 if TYPE_CHECKING:
     from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
+    from runtara_domain.model.instance_lists import InstancePlace, InstanceQuery, ListedInstance
+    from runtara_domain.model.instance_views import InstanceView
     from runtara_domain.model.interventions import (
         Deleted,
         Deletion,
@@ -41,6 +23,19 @@ if TYPE_CHECKING:
         Stop,
         Stopped,
     )
+    from runtara_domain.model.launches import (
+        Claims,
+        Closed,
+        Closing,
+        InstanceStart,
+        Judge,
+        Offer,
+        OpenLaunch,
+        Started,
+    )
+    from runtara_domain.model.metrics import MetricsBucket
+    from runtara_domain.model.stored_launches import Launch, LaunchFilter
+    from runtara_domain.status import State
 
 
 class Launches(Protocol):

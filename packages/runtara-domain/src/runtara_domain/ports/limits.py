@@ -1,10 +1,13 @@
 """The port to stored limits, queues and holds."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runtara_domain.model.limits import Hold, Limit, LimitUse, Scope
+if TYPE_CHECKING:
+    from runtara_domain.model.limits import Hold, Limit, LimitUse, Scope
 
 
 class Limits(Protocol):

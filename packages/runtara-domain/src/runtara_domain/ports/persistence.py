@@ -1,23 +1,24 @@
 """All ports to storage together, and their lifetime."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from runtara_domain.ports.checkpoints import Checkpoints
-from runtara_domain.ports.claims import Claims
-from runtara_domain.ports.environments import Environments
-from runtara_domain.ports.events import Events
-from runtara_domain.ports.images import Images
-from runtara_domain.ports.instances import Instances
-from runtara_domain.ports.launches import Launches
-from runtara_domain.ports.limits import Limits
-from runtara_domain.ports.signals import Signals
-
 if TYPE_CHECKING:
+    from runtara_domain.ports.checkpoints import Checkpoints
+    from runtara_domain.ports.claims import Claims
+    from runtara_domain.ports.environments import Environments
+    from runtara_domain.ports.events import Events
+    from runtara_domain.ports.images import Images
+    from runtara_domain.ports.instances import Instances
+    from runtara_domain.ports.launches import Launches
+    from runtara_domain.ports.limits import Limits
     from runtara_domain.ports.schedules import Schedules
+    from runtara_domain.ports.signals import Signals
 
 LAUNCHABLE_WITHIN = timedelta(seconds=15)
 """How early watches call for a sleep or claim that ends; `Claims.next_due` has later ones."""
@@ -60,7 +61,7 @@ class Persistence(Protocol):
     def limits(self) -> Limits: ...
 
     @property
-    def schedules(self) -> "Schedules": ...
+    def schedules(self) -> Schedules: ...
 
     async def check(self) -> None:
         """Check that the database answers; raises DatabaseError if not."""

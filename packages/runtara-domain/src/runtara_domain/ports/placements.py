@@ -1,15 +1,20 @@
 """The port to placements, where processes run."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from runtara_domain.model.images import Image
-from runtara_domain.model.launch_ends import Cause, LaunchEnd
-from runtara_domain.model.launches import Assignment, OpenLaunch
+from runtara_domain.model.launch_ends import LaunchEnd
+
+if TYPE_CHECKING:
+    from runtara_domain.model.images import Image
+    from runtara_domain.model.launch_ends import Cause
+    from runtara_domain.model.launches import Assignment, OpenLaunch
 
 HasEnded: TypeAlias = Callable[[str, LaunchEnd], None]
 """Gets a launch's id and the end of its process; it must not block or raise."""

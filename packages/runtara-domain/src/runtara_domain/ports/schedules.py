@@ -1,19 +1,22 @@
 """The ports to stored schedules, and to the calendar that computes ticks."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runtara_domain.model.schedules import (
-    Declaration,
-    Declared,
-    DueSchedules,
-    Fired,
-    Firing,
-    Schedule,
-    StoredSchedule,
-    Timing,
-)
+if TYPE_CHECKING:
+    from runtara_domain.model.schedules import (
+        Declaration,
+        Declared,
+        DueSchedules,
+        Fired,
+        Firing,
+        Schedule,
+        StoredSchedule,
+        Timing,
+    )
 
 
 class Schedules(Protocol):

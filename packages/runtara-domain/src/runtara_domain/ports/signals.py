@@ -1,18 +1,14 @@
 """The port to stored signals."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runtara_domain.model import (
-    Acknowledged,
-    Caller,
-    CustomSignal,
-    Delivered,
-    Pending,
-    Signal,
-)
-from runtara_domain.status import Condition, SignalType
+if TYPE_CHECKING:
+    from runtara_domain.model import Acknowledged, Caller, CustomSignal, Delivered, Pending, Signal
+    from runtara_domain.status import Condition, SignalType
 
 
 class Signals(Protocol):

@@ -1,32 +1,36 @@
 """The core's operations for transports, and the port to transports."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from runtara_domain import values
-from runtara_domain.error import CoreError
-from runtara_domain.model import (
-    Caller,
-    Checkpoint,
-    CheckpointPage,
-    CheckpointWrite,
-    Event,
-    Instance,
-    NewChild,
-    Pending,
-    Registered,
-    Registration,
-    Report,
-    RetryAttempt,
-    Saved,
-    Sleep,
-)
-from runtara_domain.sessions import Session
-from runtara_domain.status import SignalType
+
+if TYPE_CHECKING:
+    from runtara_domain.error import CoreError
+    from runtara_domain.model import (
+        Caller,
+        Checkpoint,
+        CheckpointPage,
+        CheckpointWrite,
+        Event,
+        Instance,
+        NewChild,
+        Pending,
+        Registered,
+        Registration,
+        Report,
+        RetryAttempt,
+        Saved,
+        Sleep,
+    )
+    from runtara_domain.sessions import Session
+    from runtara_domain.status import SignalType
 
 OnAbandoned: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
 """Within its block, calls the given function once the client no longer wants the answer."""

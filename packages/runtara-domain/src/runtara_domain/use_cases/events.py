@@ -7,12 +7,7 @@ from datetime import datetime
 
 from runtara_domain import values
 from runtara_domain.activity import Activity
-from runtara_domain.error import (
-    CoreError,
-    InstanceSuperseded,
-    InvalidInstanceState,
-    InvalidValue,
-)
+from runtara_domain.error import CoreError, InstanceSuperseded, InvalidInstanceState, InvalidValue
 from runtara_domain.model import (
     Caller,
     Ending,

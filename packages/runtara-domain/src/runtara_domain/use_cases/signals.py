@@ -8,14 +8,7 @@ from datetime import timedelta
 from runtara_domain import values
 from runtara_domain.activity import Activity
 from runtara_domain.error import InstanceNotFound, InvalidInstanceState
-from runtara_domain.model import (
-    Caller,
-    CustomSignal,
-    Delivered,
-    Pending,
-    Sent,
-    Signal,
-)
+from runtara_domain.model import Caller, CustomSignal, Delivered, Pending, Sent, Signal
 from runtara_domain.ports.clock import Clock, TellsTime
 from runtara_domain.ports.signals import Signals
 from runtara_domain.ports.transport import OnAbandoned, never_abandoned

@@ -1,13 +1,18 @@
 """Checkpoints and events of instances, and a tenant's metrics."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.error import InstanceNotFound, InvalidValue
 from runtara_domain.model import CheckpointFilter, EventFilter
-from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
 from runtara_protocol.pb import environment_pb2 as pb
+
+if TYPE_CHECKING:
+    from runtara_environment.management import Management, ManagementRequest
 
 _PERIODS = {pb.GRANULARITY_HOURLY: timedelta(hours=1), pb.GRANULARITY_DAILY: timedelta(days=1)}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,26 +1,25 @@
 """Registering images, reading and deleting them."""
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
 from runtara_domain.error import ImageNotFound, InvalidValue
-from runtara_domain.model.images import (
-    MAX_CHUNK_BYTES,
-    Image,
-    ImageFilter,
-    NewImage,
-    RegisteredImage,
-)
+from runtara_domain.model.images import MAX_CHUNK_BYTES, ImageFilter, NewImage
 from runtara_environment.errors import ImageInUse
-from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
 from runtara_protocol.pb import environment_pb2 as pb
+
+if TYPE_CHECKING:
+    from runtara_domain.model.images import Image, RegisteredImage
+    from runtara_environment.management import Management, ManagementRequest
 
 
 async def register_image(

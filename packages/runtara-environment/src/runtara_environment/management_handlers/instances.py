@@ -1,5 +1,7 @@
 """Handlers that start, read and control instances."""
 
+from __future__ import annotations
+
 import asyncio
 import base64
 import binascii
@@ -7,26 +9,23 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue, ShuttingDown
-from runtara_domain.model import CustomSignal, Signal
-from runtara_domain.model.instance_views import (
-    InstanceOrder,
-    InstancePlace,
-    InstanceQuery,
-    InstanceView,
-    ListedInstance,
-)
-from runtara_domain.model.launch_ends import Cause
-from runtara_domain.model.launches import InstanceStart, LaunchFilter
-from runtara_domain.ports.transport import OnAbandoned
-from runtara_domain.status import InstanceStatus, SignalType
+from runtara_domain.model.instance_lists import InstanceOrder, InstancePlace, InstanceQuery
 from runtara_environment.errors import Conflict
-from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation, views
 from runtara_protocol.pb import environment_pb2 as pb
+
+if TYPE_CHECKING:
+    from runtara_domain.model.instance_lists import ListedInstance
+    from runtara_domain.model.instance_views import InstanceView
+    from runtara_domain.model.launches import InstanceStart
+    from runtara_domain.ports.transport import OnAbandoned
+    from runtara_domain.status import InstanceStatus, SignalType
+    from runtara_environment.management import Management, ManagementRequest
 
 _LONGEST_WAIT = timedelta(minutes=1)
 
@@ -47,6 +46,8 @@ async def start_instance(
 
 
 def _start(message: pb.StartInstanceRequest, now: datetime) -> InstanceStart:
+    from runtara_domain.model.launches import InstanceStart
+
     workflow = translation.optional(message, "workflow")
     if not workflow:
         translation.required(message, "image_id")
@@ -93,6 +94,9 @@ async def _status(
     obstacle = None if seen.image is None else core.obstacle(seen.image)
     response = views.view(seen, obstacle=obstacle, brief=brief)
     if not response.HasField("not_launched") and _may_wait(seen):
+        from runtara_domain.model.launch_ends import Cause
+        from runtara_domain.model.stored_launches import LaunchFilter
+
         [newest] = await core.persistence.launches.page(LaunchFilter(instance_id), limit=1)
         if newest.cause == Cause.WAITING:
             response.not_launched = newest.stderr or "its placement has no room for it"
@@ -227,6 +231,8 @@ async def send_signal(
     core: Management, request: ManagementRequest, message: pb.SendSignalRequest
 ) -> pb.RpcResponse:
     """Put in a cancel or a pause; a resume makes the instance launchable."""
+    from runtara_domain.model import Signal
+
     kind: SignalType = translation.word(
         translation.SIGNALS, "signal_type", message.signal_type, pb.SignalType
     )
@@ -238,6 +244,8 @@ async def send_custom_signal(
     core: Management, request: ManagementRequest, message: pb.SendCustomSignalRequest
 ) -> pb.RpcResponse:
     """Send a value; the first one sent for a name stands."""
+    from runtara_domain.model import CustomSignal
+
     translation.required(message, "checkpoint_id")
     sent = await core.operations.send(
         message.instance_id, CustomSignal(message.checkpoint_id, message.payload)

@@ -1,17 +1,21 @@
 """Launches, their logs, environments and holds."""
 
+from __future__ import annotations
+
 import asyncio
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.images import LOCAL
-from runtara_domain.model.launches import MAX_STDERR_BYTES, Launch, LaunchFilter
-from runtara_domain.model.limits import Hold, Scope
-from runtara_domain.ports.placements import LogPiece
+from runtara_domain.model.stored_launches import LaunchFilter
 from runtara_environment.errors import NotFound
-from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
 from runtara_protocol.pb import environment_pb2 as pb
+
+if TYPE_CHECKING:
+    from runtara_domain.model.stored_launches import Launch
+    from runtara_domain.ports.placements import LogPiece
+    from runtara_environment.management import Management, ManagementRequest
 
 _MAX_PIECE = 1024 * 1024
 _LONGEST_WAIT = timedelta(minutes=1)
@@ -88,6 +92,10 @@ async def _launch(
 
 def _kept(core: Management, launch: Launch, offset: int, limit: int) -> LogPiece:
     """Return the stored end of a log that can't be read here, once the launch has ended."""
+    from runtara_domain.model.images import LOCAL
+    from runtara_domain.model.launches import MAX_STDERR_BYTES
+    from runtara_domain.ports.placements import LogPiece
+
     is_far = launch.placement not in (None, LOCAL) and launch.closed_at is not None
     if not is_far and launch.environment_id != core.environment_id:
         raise NotFound(
@@ -128,6 +136,8 @@ async def set_hold(
     core: Management, request: ManagementRequest, message: pb.SetHoldRequest
 ) -> pb.RpcResponse:
     """Launch nothing that a hold covers, or again."""
+    from runtara_domain.model.limits import Hold, Scope
+
     scope = translation.scope(message.scope)
     if message.hold:
         hold = Hold(scope, message.tenant_id, message.name, message.reason)

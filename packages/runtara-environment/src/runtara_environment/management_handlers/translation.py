@@ -1,32 +1,31 @@
 """Records of environments as messages of the management protocol, and the other way round."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model import EventType, StoredEvent
-from runtara_domain.model.environments import Environment
-from runtara_domain.model.images import Image, RunnerType
-from runtara_domain.model.instance_views import Awaited, ListedInstance, MetricsBucket, awaited
-from runtara_domain.model.launches import Launch
-from runtara_domain.model.limits import Hold, LimitUse, Scope
+from runtara_domain.model.instance_lists import awaited
 from runtara_domain.status import InstanceStatus, SignalType
 from runtara_protocol.pb import environment_pb2 as pb
+
+if TYPE_CHECKING:
+    from runtara_domain.model import EventType, StoredEvent
+    from runtara_domain.model.environments import Environment
+    from runtara_domain.model.images import Image, RunnerType
+    from runtara_domain.model.instance_lists import Awaited, ListedInstance
+    from runtara_domain.model.limits import Hold, LimitUse, Scope
+    from runtara_domain.model.metrics import MetricsBucket
+    from runtara_domain.model.stored_launches import Launch
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
-RUNNERS: Mapping[RunnerType, pb.RunnerType] = MappingProxyType(
-    {
-        RunnerType.OCI: pb.RUNNER_OCI,
-        RunnerType.NATIVE: pb.RUNNER_NATIVE,
-        RunnerType.WASM: pb.RUNNER_WASM,
-        RunnerType.PYTHON: pb.RUNNER_PYTHON,
-    }
-)
 STATUSES: Mapping[InstanceStatus, pb.InstanceStatus] = MappingProxyType(
     {
         InstanceStatus.PENDING: pb.STATUS_PENDING,
@@ -44,14 +43,32 @@ SIGNALS: Mapping[SignalType, pb.SignalType] = MappingProxyType(
         SignalType.RESUME: pb.SIGNAL_RESUME,
     }
 )
-SCOPES: Mapping[Scope, pb.Scope] = MappingProxyType(
-    {
+
+# These words are imported when one is translated: most commands that read show none of them.
+
+
+@cache
+def _runners() -> Mapping[RunnerType, pb.RunnerType]:
+    from runtara_domain.model.images import RunnerType
+
+    return {
+        RunnerType.OCI: pb.RUNNER_OCI,
+        RunnerType.NATIVE: pb.RUNNER_NATIVE,
+        RunnerType.WASM: pb.RUNNER_WASM,
+        RunnerType.PYTHON: pb.RUNNER_PYTHON,
+    }
+
+
+@cache
+def _scopes() -> Mapping[Scope, pb.Scope]:
+    from runtara_domain.model.limits import Scope
+
+    return {
         Scope.TENANT: pb.SCOPE_TENANT,
         Scope.IMAGE: pb.SCOPE_IMAGE_NAME,
         Scope.WORKFLOW: pb.SCOPE_WORKFLOW,
         Scope.QUEUE: pb.SCOPE_QUEUE,
     }
-)
 
 
 def milliseconds(moment: datetime) -> int:
@@ -111,13 +128,13 @@ def word(words: Mapping[Any, int], field: str, number: int, names: Any) -> Any:
 
 def runner(number: int) -> RunnerType:
     """Name a runner type."""
-    found: RunnerType = word(RUNNERS, "runner_type", number, pb.RunnerType)
+    found: RunnerType = word(_runners(), "runner_type", number, pb.RunnerType)
     return found
 
 
 def scope(number: int) -> Scope:
     """Name a scope."""
-    found: Scope = word(SCOPES, "scope", number, pb.Scope)
+    found: Scope = word(_scopes(), "scope", number, pb.Scope)
     return found
 
 
@@ -139,7 +156,7 @@ def image(stored: Image) -> pb.ImageSummary:
         tenant_id=stored.tenant_id,
         name=stored.name,
         description=stored.description,
-        runner_type=RUNNERS[stored.runner_type],
+        runner_type=_runners()[stored.runner_type],
         created_at_ms=milliseconds(stored.created_at),
         version=stored.version,
         sha256=stored.sha256,
@@ -231,7 +248,7 @@ def environment(stored: Environment) -> pb.Environment:
 def hold(stored: Hold) -> pb.Hold:
     """Describe a hold."""
     return pb.Hold(
-        scope=SCOPES[stored.scope],
+        scope=_scopes()[stored.scope],
         tenant_id=stored.tenant_id,
         name=stored.name,
         reason=stored.reason,
@@ -259,7 +276,7 @@ def queue(use: LimitUse) -> pb.Queue:
 def bounded(use: LimitUse) -> pb.Limit:
     """Describe a limit of a tenant or an image name."""
     return pb.Limit(
-        scope=SCOPES[use.limit.scope],
+        scope=_scopes()[use.limit.scope],
         tenant_id=use.limit.tenant_id,
         name=use.limit.name,
         max_concurrent=use.limit.max_concurrent or 0,
@@ -282,6 +299,8 @@ def event(stored: StoredEvent) -> pb.EventSummary:
 
 def event_type(text: str) -> EventType:
     """Name an event's type; raises InvalidValue for an unknown word."""
+    from runtara_domain.model import EventType
+
     if text not in set(EventType):
         raise InvalidValue(f"event_type: takes one of {', '.join(EventType)}, got {text!r}")
     return EventType(text)
@@ -289,6 +308,8 @@ def event_type(text: str) -> EventType:
 
 def bucket(start: datetime, found: MetricsBucket | None) -> pb.MetricsBucket:
     """Describe an hour or a day, also one in which no instance finished."""
+    from runtara_domain.model.metrics import MetricsBucket
+
     one = found or MetricsBucket(start=start)
     invocations = one.completed + one.failed + one.cancelled
     return pb.MetricsBucket(

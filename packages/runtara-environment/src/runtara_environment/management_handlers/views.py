@@ -1,9 +1,10 @@
 """Describes one instance, with the core's and the environments' data."""
 
-import re
+from __future__ import annotations
 
-from runtara_domain.model import Instance
-from runtara_domain.model.instance_views import InstanceView
+import re
+from typing import TYPE_CHECKING
+
 from runtara_environment.management_handlers.translation import (
     SIGNALS,
     STATUSES,
@@ -12,6 +13,10 @@ from runtara_environment.management_handlers.translation import (
     waiting,
 )
 from runtara_protocol.pb import environment_pb2 as pb
+
+if TYPE_CHECKING:
+    from runtara_domain.model import Instance
+    from runtara_domain.model.instance_views import InstanceView
 
 _SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|API_?KEY", re.IGNORECASE)
 _MASK = "***"

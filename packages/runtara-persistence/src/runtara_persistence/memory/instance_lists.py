@@ -4,18 +4,18 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from runtara_domain.launching.room import Room, queued
-from runtara_domain.model.instance_views import (
+from runtara_domain.model.instance_lists import (
     LONGEST_LINE,
     MAX_LISTED_ERROR,
     Awaited,
     InstanceOrder,
     InstancePlace,
     InstanceQuery,
-    InstanceView,
     ListedInstance,
-    MetricsBucket,
 )
-from runtara_domain.model.instances import Instance
+from runtara_domain.model.instance_views import InstanceView
+from runtara_domain.model.metrics import MetricsBucket
+from runtara_domain.model.stored_instances import Instance
 from runtara_domain.status import InstanceStatus, State
 from runtara_persistence import stored
 from runtara_persistence.memory import launching, records

@@ -7,14 +7,13 @@ from itertools import islice
 from runtara_domain import values
 from runtara_domain.model import FormerEnding
 from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
-from runtara_domain.model.instance_views import (
+from runtara_domain.model.instance_lists import (
     InstanceOrder,
     InstancePlace,
     InstanceQuery,
-    InstanceView,
     ListedInstance,
-    MetricsBucket,
 )
+from runtara_domain.model.instance_views import InstanceView
 from runtara_domain.model.interventions import (
     Deleted,
     Deletion,
@@ -33,12 +32,12 @@ from runtara_domain.model.launches import (
     Closing,
     InstanceStart,
     Judge,
-    Launch,
-    LaunchFilter,
     Offer,
     OpenLaunch,
     Started,
 )
+from runtara_domain.model.metrics import MetricsBucket
+from runtara_domain.model.stored_launches import Launch, LaunchFilter
 from runtara_domain.status import SignalType, State
 from runtara_persistence.memory import (
     copying,
@@ -50,10 +49,7 @@ from runtara_persistence.memory import (
     records,
     starting,
 )
-from runtara_persistence.memory.rows import (
-    InstanceRow,
-    LaunchRow,
-)
+from runtara_persistence.memory.rows import InstanceRow, LaunchRow
 from runtara_persistence.memory.store import Store
 
 _MILLISECOND = timedelta(milliseconds=1)

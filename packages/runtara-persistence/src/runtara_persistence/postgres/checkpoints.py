@@ -1,49 +1,38 @@
 """Checkpoints in PostgreSQL."""
 
-import asyncio
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from runtara_domain import values
+from runtara_domain import model, values
 from runtara_domain.error import DatabaseError
-from runtara_domain.model import (
-    Caller,
-    Checkpoint,
-    CheckpointFilter,
-    CheckpointPage,
-    CheckpointSummary,
-    CheckpointWrite,
-    Claim,
-    RetryAttempt,
-    RunState,
-    Saved,
-    Sleep,
-    Slept,
-    owner,
-)
-from runtara_domain.status import MOVES, Condition, Move, State
+from runtara_domain.status import MOVES, Move, State
 from runtara_persistence import queries
-from runtara_persistence.batcher import Batcher, InTasks, Waiting
 from runtara_persistence.postgres import rows
-from runtara_persistence.postgres.database import Database
-from runtara_persistence.postgres.saving import Save, save_alone, save_together
+
+if TYPE_CHECKING:
+    from runtara_domain.model import (
+        Caller,
+        Checkpoint,
+        CheckpointFilter,
+        CheckpointPage,
+        CheckpointSummary,
+        CheckpointWrite,
+        Claim,
+        RetryAttempt,
+        RunState,
+        Saved,
+        Sleep,
+        Slept,
+    )
+    from runtara_domain.status import Condition
+    from runtara_persistence.postgres.database import Database
+    from runtara_persistence.postgres.saving import Saves
 
 _SQL = queries.load("runtara_persistence.postgres", "checkpoints.sql")
-
-_MOST_SAVES = 128
-"""The most saves that share a statement."""
-_GROUPS = 2
-"""How many groups of saves are under way at once: one forms while another is committed."""
-_LEAD = 2
-"""
-For how many iterations of the loop a save waits for others.
-
-With one iteration, sixteen callers made a fifteenth fewer saves.
-"""
-
-
-_PendingSave: TypeAlias = Waiting[Save, Saved | None]
 
 
 class PostgresCheckpoints:
@@ -51,18 +40,18 @@ class PostgresCheckpoints:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._saves = Batcher[_PendingSave](
-            InTasks(self._save_together), most=_MOST_SAVES, groups=_GROUPS, lead=_LEAD
-        )
+
+    @cached_property
+    def _saves(self) -> Saves:
+        # Only now: to read checkpoints needs no groups of saves.
+        from runtara_persistence.postgres.saving import Saves
+
+        return Saves(self._database)
 
     async def save(
         self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
     ) -> Saved:
-        save = Save(caller, write, when, at)
-        with self._database.step():
-            future: asyncio.Future[Saved | None] = asyncio.get_running_loop().create_future()
-            self._saves.add(Waiting(save, future, save.key, len(write.state)))
-            return await future or await save_alone(self._database, save)
+        return await self._saves.save(caller, write, when, at)
 
     async def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
         found = await self._database.read(
@@ -94,23 +83,23 @@ class PostgresCheckpoints:
             earliest,
             claim.until,
             claim.token,
-            owner(claim.token),
+            model.owner(claim.token),
             MOVES[Move.STIR].target.value,
             sleep.detach,
             sleep.waits,
         )
         if not found:
-            return Slept(before=None)
+            return model.Slept(before=None)
         [row] = found
         before = rows.run_state(row)
         if not row["is_admitted"]:
-            return Slept(before)
+            return model.Slept(before)
         if row["after"] is None:
             raise DatabaseError(
                 f"Failed to begin a sleep: the id {sleep.checkpoint_id!r} of instance"
                 f" {caller.instance_id!r} is taken by the audit row of a retry attempt"
             )
-        return Slept(before, row["wake_at"], rows.signal(row), State(row["after"]))
+        return model.Slept(before, row["wake_at"], rows.signal(row), State(row["after"]))
 
     async def record_retry(
         self, caller: Caller, attempt: RetryAttempt, *, when: Condition, at: datetime
@@ -150,7 +139,7 @@ class PostgresCheckpoints:
         )
         entries = tuple(rows.entry(row) for row in found[:limit])
         goes_on = len(found) > limit
-        return CheckpointPage(entries, next_id=entries[-1].id if goes_on else None)
+        return model.CheckpointPage(entries, next_id=entries[-1].id if goes_on else None)
 
     async def count(self, which: CheckpointFilter) -> int:
         asked = (which.instance_id, which.checkpoint_id, which.since, which.until)
@@ -170,7 +159,4 @@ class PostgresCheckpoints:
         found = await self._database.read(
             "list checkpoints", _SQL["newest"], *asked, limit, offset, largest_state
         )
-        return [CheckpointSummary(**row) for row in found]
-
-    async def _save_together(self, saves: Sequence[Save]) -> Sequence[Saved | None]:
-        return await save_together(self._database, saves)
+        return [model.CheckpointSummary(**row) for row in found]

@@ -1,9 +1,12 @@
 """Claiming launchable instances, within one transaction."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import asyncpg
 
@@ -12,18 +15,21 @@ from runtara_domain.launching.room import (
     Lane,
     LimitUsage,
     Room,
-    Target,
     Targets,
     choose,
     elsewhere,
     keys,
 )
-from runtara_domain.model.images import Image
-from runtara_domain.model.launches import INLINE, Assignment, Claims, Offer, new_launch_id
-from runtara_domain.model.limits import Limit
+from runtara_domain.model.launches import INLINE, Assignment, Claims, new_launch_id
 from runtara_persistence import queries, stored
 from runtara_persistence.postgres import launch_rows
-from runtara_persistence.postgres.database import Connection
+
+if TYPE_CHECKING:
+    from runtara_domain.launching.room import Target
+    from runtara_domain.model.images import Image
+    from runtara_domain.model.launches import Offer
+    from runtara_domain.model.limits import Limit
+    from runtara_persistence.postgres.database import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "claiming.sql")
 
@@ -88,14 +94,6 @@ async def room(
             begun = (row["begun"], row["begun_at"])
             usage.append(LimitUsage(limit.tenant_id, None, limit.name, False, 0, *begun))
     return Room(limits, usage, holds, tenant_limit)
-
-
-async def limits_of(connection: Connection, tenant_ids: Collection[str]) -> list[Limit]:
-    """Read the limits of tenants without locking their rows."""
-    return [
-        launch_rows.limit(row)
-        for row in await connection.fetch(_SQL["all_limits"], list(tenant_ids))
-    ]
 
 
 async def ahead(connection: Connection, candidate: Candidate, at: datetime, limit: int) -> int:

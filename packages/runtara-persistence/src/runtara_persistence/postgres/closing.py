@@ -4,13 +4,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from runtara_domain.launching.settlement import (
-    Decision,
-    Figures,
-    FoundInstance,
-    Settlement,
-    decide,
-)
+from runtara_domain.launching.settlement import Decision, Figures, FoundInstance, Settlement, decide
 from runtara_domain.model import ending_signal
 from runtara_domain.model.instances import Ending
 from runtara_domain.model.launches import KEPT_LAUNCHES, Closed, Closing, Judge

@@ -1,15 +1,20 @@
 """Opens connections to the first host that takes writes, with the settings that steps need."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
 from runtara_domain.error import DatabaseError
-from runtara_migrations.location import Address, PostgresLocation
 from runtara_persistence.postgres.driver_errors import FAILURES, explain
+
+if TYPE_CHECKING:
+    from runtara_migrations.location import Address, PostgresLocation
 
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -72,7 +77,7 @@ class Opening:
         self._is_reached: bool | None = None
 
     # The pool calls this with arguments; they are the driver's defaults, and not needed.
-    async def __call__(self, *_: object, **__: object) -> "asyncpg.Connection[asyncpg.Record]":
+    async def __call__(self, *_: object, **__: object) -> asyncpg.Connection[asyncpg.Record]:
         """Open a connection; raises one of FAILURES."""
         try:
             connection = await self._open()
@@ -88,7 +93,7 @@ class Opening:
         self._is_reached = True
         return connection
 
-    async def _open(self) -> "asyncpg.Connection[asyncpg.Record]":
+    async def _open(self) -> asyncpg.Connection[asyncpg.Record]:
         failure: BaseException = OSError("there is no host")
         for place in self._in_turn():
             try:
@@ -105,7 +110,7 @@ class Opening:
         for place in range(len(self._hosts)):
             yield (first + place) % len(self._hosts)
 
-    async def _connect(self, host: Address | None) -> "asyncpg.Connection[asyncpg.Record]":
+    async def _connect(self, host: Address | None) -> asyncpg.Connection[asyncpg.Record]:
         name, port = host or (None, None)
         is_first = self._is_reached is None and len(self._hosts) == 1
         try:
@@ -123,7 +128,7 @@ class Opening:
             raise asyncpg.TargetServerAttributeNotMatched("it takes no writes") from error
 
 
-async def check_session(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+async def check_session(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
     """
     Raise DatabaseError for a server that can't be used; warn if commits may be lost in a crash.
 

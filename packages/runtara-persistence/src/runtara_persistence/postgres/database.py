@@ -1,19 +1,23 @@
 """The open database: executes steps on a pool of connections, and repeats them where safe."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import asyncpg
 
 from runtara_domain.error import DatabaseError
 from runtara_migrations.ledger import MigrationError
-from runtara_migrations.location import PostgresLocation
 from runtara_migrations.postgres import check_postgres, run_postgres
 from runtara_persistence.postgres.connection import SETTINGS, Opening, check_session
 from runtara_persistence.postgres.driver_errors import FAILURES, explain, was_lost, was_rolled_back
+
+if TYPE_CHECKING:
+    from runtara_migrations.location import PostgresLocation
 
 T = TypeVar("T")
 
@@ -93,7 +97,7 @@ class Database:
             self._pool = None
             await _close(pool)
 
-    async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+    async def connect(self) -> asyncpg.Connection[asyncpg.Record]:
         """Open a connection outside the pool; the caller closes it. Raises DatabaseError."""
         self._require_pool()
         try:
@@ -298,5 +302,5 @@ def _is_late(deadline: float, pause: float) -> bool:
     return asyncio.get_running_loop().time() + pause >= deadline
 
 
-async def _leave_as_it_is(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _leave_as_it_is(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     pass

@@ -1,19 +1,19 @@
 """Environments in PostgreSQL; their leases expire by the database's clock."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from runtara_domain.model.environments import (
-    Environment,
-    EnvironmentKind,
-    Lease,
-    NewEnvironment,
-    Renewal,
-)
+from runtara_domain.model.environments import EnvironmentKind, Lease, Renewal
 from runtara_persistence import queries
 from runtara_persistence.postgres import launch_rows
-from runtara_persistence.postgres.database import Connection, Database
+
+if TYPE_CHECKING:
+    from runtara_domain.model.environments import Environment, NewEnvironment
+    from runtara_persistence.postgres.database import Connection, Database
 
 _SQL = queries.load("runtara_persistence.postgres", "environments.sql")
 

@@ -1,19 +1,24 @@
 """Stores all events: the steps of one instance in the order in which they were asked for."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from runtara_domain.error import DatabaseError
-from runtara_domain.fifo import Fifo, Turn
-from runtara_domain.model import EventStep, Recorded
+from runtara_domain.fifo import Fifo
 from runtara_persistence import queries
 from runtara_persistence.batcher import MAX_BYTES, Waiting
 from runtara_persistence.postgres import recording
-from runtara_persistence.postgres.database import Connection, Database
 from runtara_persistence.postgres.driver_errors import is_of_one_step
+
+if TYPE_CHECKING:
+    from runtara_domain.fifo import Turn
+    from runtara_domain.model import EventStep, Recorded
+    from runtara_persistence.postgres.database import Connection, Database
 
 _SQL = queries.load("runtara_persistence.postgres", "events.sql")
 
@@ -52,7 +57,7 @@ class _Batch:
     """Steps to store in one turn; until the turn comes, further steps that only append join."""
 
     turn: Turn
-    asked: "list[_Asked]" = field(default_factory=list)
+    asked: list[_Asked] = field(default_factory=list)
     count: int = 0
     size: int = 0
 
@@ -60,7 +65,7 @@ class _Batch:
         is_short = self.count + len(added.steps) <= _MAX_EVENTS
         return is_short and self.size + added.size <= MAX_BYTES
 
-    def add(self, added: Recording) -> "asyncio.Future[list[Recorded]]":
+    def add(self, added: Recording) -> asyncio.Future[list[Recorded]]:
         future: asyncio.Future[list[Recorded]] = asyncio.get_running_loop().create_future()
         self.asked.append(Waiting(added, future))
         self.count += len(added.steps)
@@ -81,14 +86,18 @@ class EventQueue:
         self._open: dict[str, _Batch] = {}
         self._work: set[asyncio.Task[None]] = set()
 
-    async def record(self, asked: Recording) -> list[Recorded]:
+    async def record(
+        self, attempt: str, steps: Sequence[EventStep], at: datetime
+    ) -> list[Recorded]:
         """
         Carry out all the steps or none of them; return an outcome for each, in order.
 
+        attempt: their description in an error.
         If the caller is cancelled before the turn of its steps comes, they are left out, and
         otherwise stored. Raises DatabaseError, also if earlier steps on the same instances are
         still under way after the database's patience.
         """
+        asked = Recording(attempt, steps, at)
         with self._database.step():
             return await self._batch(asked).add(asked)
 
@@ -126,7 +135,7 @@ class EventQueue:
             if self._open.get(instance_id) is batch:
                 del self._open[instance_id]
 
-    async def _store(self, asked: "Sequence[_Asked]") -> None:
+    async def _store(self, asked: Sequence[_Asked]) -> None:
         if not asked:
             return
         try:
@@ -139,7 +148,7 @@ class EventQueue:
             for each in asked:
                 each.end([next(outcomes) for _ in each.step.steps])
 
-    async def _store_each(self, asked: "Sequence[_Asked]", error: DatabaseError) -> None:
+    async def _store_each(self, asked: Sequence[_Asked], error: DatabaseError) -> None:
         """Store each caller's steps alone, so that only those that can't be stored fail."""
         if len(asked) == 1:
             asked[0].fail(error)

@@ -1,24 +1,30 @@
 """Events in PostgreSQL, and the moves that come with some of them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from runtara_domain import values
-from runtara_domain.model import (
-    Caller,
-    Ending,
-    Event,
-    EventFilter,
-    EventStep,
-    EventType,
-    Recorded,
-    StoredEvent,
-)
-from runtara_domain.status import ANY, Condition, State
+from runtara_domain import model, values
+from runtara_domain.status import ANY, State
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
-from runtara_persistence.postgres.database import Database
-from runtara_persistence.postgres.event_queue import EventQueue, Recording
+
+if TYPE_CHECKING:
+    from runtara_domain.model import (
+        Caller,
+        Ending,
+        Event,
+        EventFilter,
+        EventStep,
+        Recorded,
+        StoredEvent,
+    )
+    from runtara_domain.status import Condition
+    from runtara_persistence.postgres.database import Database
+    from runtara_persistence.postgres.event_queue import EventQueue
 
 _SQL = queries.load("runtara_persistence.postgres", "events.sql")
 
@@ -28,26 +34,34 @@ class PostgresEvents:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queue = EventQueue(database)
+
+    @cached_property
+    def _queue(self) -> EventQueue:
+        # Only now: to read events needs no queue.
+        from runtara_persistence.postgres.event_queue import EventQueue
+
+        return EventQueue(self._database)
 
     async def append(
         self, caller: Caller, event: Event, *, when: Condition, at: datetime
     ) -> Recorded:
-        return await self._record("store an event", EventStep(caller, event, when), at)
+        return await self._record("store an event", model.EventStep(caller, event, when), at)
 
     async def end(
         self, caller: Caller, event: Event, ending: Ending, *, when: Condition, at: datetime
     ) -> Recorded:
-        return await self._record("end an instance", EventStep(caller, event, when, ending), at)
+        return await self._record(
+            "end an instance", model.EventStep(caller, event, when, ending), at
+        )
 
     async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
         # ANY: the domain's moves, which depend on the pending signal, say which states are allowed.
-        return await self._record("suspend an instance", EventStep(caller, event, ANY), at)
+        return await self._record("suspend an instance", model.EventStep(caller, event, ANY), at)
 
     async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
         if not steps:
             return []
-        outcomes = await self._queue.record(Recording("store a batch of events", steps, at))
+        outcomes = await self._queue.record("store a batch of events", steps, at)
         return [
             await self._recognised(step, outcome)
             for step, outcome in zip(steps, outcomes, strict=True)
@@ -67,14 +81,14 @@ class PostgresEvents:
         return int(row["count"])
 
     async def _record(self, attempt: str, step: EventStep, at: datetime) -> Recorded:
-        [outcome] = await self._queue.record(Recording(attempt, [step], at))
+        [outcome] = await self._queue.record(attempt, [step], at)
         return await self._recognised(step, outcome)
 
     async def _recognised(self, step: EventStep, outcome: Recorded) -> Recorded:
         """Recognise a repeated `suspended`: the same event has ended the instance before."""
         event, before = step.event, outcome.before
         if (
-            event.type is not EventType.SUSPENDED
+            event.type is not model.EventType.SUSPENDED
             or step.ending is not None
             or event.blocked_reason is not None
             or outcome.after is not None
@@ -92,7 +106,7 @@ class PostgresEvents:
         )
         if not found or not found[0]["is_same"]:
             return outcome
-        return Recorded(before, repeated=True, after=before.state)
+        return model.Recorded(before, repeated=True, after=before.state)
 
 
 def _asked(which: EventFilter) -> tuple[object, ...]:

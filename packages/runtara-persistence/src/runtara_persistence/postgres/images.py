@@ -1,22 +1,21 @@
 """Images in PostgreSQL."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.images import (
-    MAX_CHUNK_BYTES,
-    DeletedImage,
-    Image,
-    ImageFilter,
-    NewImage,
-    RegisteredImage,
-)
+from runtara_domain.model.images import MAX_CHUNK_BYTES, DeletedImage, RegisteredImage
 from runtara_domain.status import OPEN
 from runtara_persistence import queries, stored
 from runtara_persistence.postgres import launch_rows, rows, unblocking
-from runtara_persistence.postgres.database import Connection, Database
+
+if TYPE_CHECKING:
+    from runtara_domain.model.images import Image, ImageFilter, NewImage
+    from runtara_persistence.postgres.database import Connection, Database
 
 _SQL = queries.load("runtara_persistence.postgres", "images.sql")
 _BLOCK = queries.load("runtara_persistence.postgres", "instances.sql")["block"]

@@ -1,45 +1,26 @@
-"""Instances as operators see them: the whole of one, lists, and metrics."""
+"""Lists of instances as operators see them, and metrics."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from __future__ import annotations
 
-import asyncpg
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from runtara_domain.launching.room import Room, queued
-from runtara_domain.model.images import Image
-from runtara_domain.model.instance_views import (
-    LONGEST_LINE,
-    Awaited,
-    InstanceOrder,
-    InstancePlace,
-    InstanceQuery,
-    InstanceView,
-    ListedInstance,
-    MetricsBucket,
-)
-from runtara_domain.model.instances import Instance
-from runtara_domain.model.limits import Hold, Limit
-from runtara_domain.status import SignalType
+from runtara_domain.model.instance_lists import ListedInstance
 from runtara_persistence import queries, stored
-from runtara_persistence.postgres import claiming, launch_rows, rows
-from runtara_persistence.postgres.database import Connection, Database
+from runtara_persistence.postgres import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import asyncpg
+
+    from runtara_domain.model.instance_lists import InstanceOrder, InstancePlace, InstanceQuery
+    from runtara_domain.model.metrics import MetricsBucket
+    from runtara_persistence.postgres.database import Database
 
 _SQL = queries.load("runtara_persistence.postgres", "instance_lists.sql")
-_PAGE = {order: _SQL[f"page.{order}"] for order in InstanceOrder}
 _MILLISECOND = timedelta(milliseconds=1)
-
-
-async def view(
-    database: Database, instance_id: str, at: datetime, tenant_limit: int | None
-) -> InstanceView | None:
-    """Return everything that is known about an instance."""
-
-    async def work(connection: Connection) -> InstanceView | None:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await _view(connection, instance_id, at, tenant_limit)
-
-    return await database.run("read an instance's details", work, is_repeatable=True)
 
 
 async def page(
@@ -53,7 +34,7 @@ async def page(
     """Return one page of a list of instances."""
     place = (None, None) if after is None else (after.moment, after.instance_id)
     asked = (*_asked(which), *place, limit, offset)
-    found = await database.read_much("list instances", _PAGE[order], *asked)
+    found = await database.read_much("list instances", _SQL[f"page.{order}"], *asked)
     return [_listed(row) for row in found]
 
 
@@ -72,83 +53,6 @@ async def metrics(
     found = await database.read_much("sum up a tenant's instances", _SQL["metrics"], *asked)
     sums = [list(row.values()) for row in found]
     return [stored.bucket(since + number * period, *others) for number, *others in sums]
-
-
-async def _view(
-    connection: Connection, instance_id: str, at: datetime, tenant_limit: int | None
-) -> InstanceView | None:
-    found = await connection.fetch(_SQL["view"], instance_id)
-    if not found:
-        return None
-    [row] = found
-    instance = rows.instance(row)
-    images = await connection.fetch(_SQL["view.image"], instance_id)
-    image = launch_rows.image(images[0]) if images else None
-    is_waiting = instance.launch_id is None and not instance.state.is_final
-    kept = _Kept()
-    if is_waiting:
-        kept = await _kept(connection, instance, image, row, tenant_limit, at)
-    timeout_ms, pending = row["timeout_ms"], row["pending_signal"]
-    return InstanceView(
-        instance=instance,
-        input=row["input"],
-        image=image,
-        launches=row["launch_count"],
-        crashes=row["crashes"],
-        next_launch_at=row["launch_after"] if is_waiting else None,
-        priority=row["priority"],
-        queue=row["queue"],
-        env=stored.env(row["env"]),
-        timeout=stored.start_timeout(timeout_ms),
-        stop_at=row["stop_at"],
-        stop_reason=row["stop_reason"],
-        pending_signal=None if pending is None else SignalType(pending),
-        held_by=kept.held_by,
-        bounded_by=kept.bounded_by,
-        attempt=row["attempt"],
-        max_attempts=row["max_attempts"],
-        progress=row["progress"],
-        queue_wait=kept.queue_wait,
-    )
-
-
-class _Kept(NamedTuple):
-    """What keeps an instance from being launched."""
-
-    held_by: Hold | None = None
-    bounded_by: Limit | None = None
-    queue_wait: Awaited | None = None
-
-
-async def _kept(
-    connection: Connection,
-    instance: Instance,
-    image: Image | None,
-    row: asyncpg.Record,
-    tenant_limit: int | None,
-    at: datetime,
-) -> _Kept:
-    name = None if image is None else image.name
-    workflow = image.workflow if instance.workflow is None and image else instance.workflow
-    holds = [launch_rows.hold(hold) for hold in await connection.fetch(_SQL["holds"])]
-    covering = (hold for hold in holds if hold.covers(instance.tenant_id, name, workflow))
-    limits = await claiming.limits_of(connection, [instance.tenant_id])
-    room = await claiming.room(connection, limits, tenant_limit, None, at)
-    return _Kept(
-        next(covering, None),
-        room.full(instance.tenant_id, name, row["queue"]),
-        await _queue_wait(connection, instance, row, room, at),
-    )
-
-
-async def _queue_wait(
-    connection: Connection, instance: Instance, row: asyncpg.Record, room: Room, at: datetime
-) -> Awaited | None:
-    wait = room.queue_wait(instance, row["queue"], row["launch_after"], at)
-    if wait is None:
-        return None
-    one = queued(instance, row["queue"], row["priority"], wait)
-    return wait.in_line(await claiming.ahead(connection, one, at, LONGEST_LINE))
 
 
 def _listed(row: asyncpg.Record) -> ListedInstance:

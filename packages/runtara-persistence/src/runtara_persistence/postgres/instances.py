@@ -1,33 +1,38 @@
 """Instances in PostgreSQL."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from runtara_domain import values
+from runtara_domain import model, values
 from runtara_domain.error import DatabaseError
-from runtara_domain.model import (
-    Caller,
-    ChildStarted,
-    Ending,
-    Instance,
-    InstanceFilter,
-    InstanceSummary,
-    NewChild,
-    NewInstance,
-    Registered,
-    Registration,
-    Reopened,
-    Reopening,
-    Report,
-    RunState,
-    ending_signal,
-)
-from runtara_domain.status import MOVES, Condition, Move
+from runtara_domain.status import MOVES, Move
 from runtara_persistence import queries
-from runtara_persistence.postgres import reopening, rows
-from runtara_persistence.postgres.database import Database
+from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.driver_errors import took_too_long
+
+if TYPE_CHECKING:
+    from runtara_domain.model import (
+        Caller,
+        ChildStarted,
+        Ending,
+        Instance,
+        InstanceFilter,
+        InstanceSummary,
+        NewChild,
+        NewInstance,
+        Registered,
+        Registration,
+        Reopened,
+        Reopening,
+        Report,
+        RunState,
+    )
+    from runtara_domain.status import Condition
+    from runtara_persistence.postgres.database import Database
 
 _SQL = queries.load("runtara_persistence.postgres", "instances.sql")
 # One query for each filter: it finds rows by that filter's index and checks the other filters.
@@ -40,8 +45,6 @@ _KINDS = (
     "in_status",
     "of_tenant_in_status",
 )
-_PAGE = {kind: _SQL[f"page.{kind}"] for kind in _KINDS}
-_COUNT = {kind: _SQL[f"count.{kind}"] for kind in _KINDS}
 
 _MOST_ROWS = 10_000
 _ROWS_AN_INSTANCE = 50
@@ -79,7 +82,7 @@ class PostgresInstances:
             new_run = row["new_run"]
             if row["state"] is not None:
                 run = row["run_epoch"] if new_run is None else new_run
-                return Registered(
+                return model.Registered(
                     rows.run_state(row),
                     row["tenant_id"],
                     row["checkpoint_exists"],
@@ -91,7 +94,7 @@ class PostgresInstances:
             unlaunched = registration.launch_id is None
             cannot_exist = not (unnamed and unlaunched and registration.continue_run is None)
             if cannot_exist or new_run is not None:
-                return Registered(
+                return model.Registered(
                     None, registration.tenant_id, unnamed, new_run or 0, launch_is_open=unlaunched
                 )
             # Another has just created it, in a row this statement couldn't see yet.
@@ -169,13 +172,13 @@ class PostgresInstances:
                 child.is_successor,
             )
             if not found:
-                return ChildStarted(before=None)
+                return model.ChildStarted(before=None)
             [row] = found
             before = rows.run_state(row)
             if row["is_created"] or not before.admits(caller, when):
-                return ChildStarted(before, created=row["is_created"])
+                return model.ChildStarted(before, created=row["is_created"])
             if row["is_known"]:
-                return ChildStarted(before, differs_in=rows.differences(row))
+                return model.ChildStarted(before, differs_in=rows.differences(row))
             # Another has just created it, in a row this statement couldn't see yet.
 
     async def input(self, instance_id: str) -> bytes | None:
@@ -194,12 +197,12 @@ class PostgresInstances:
     ) -> list[InstanceSummary]:
         values.check_limit(limit)
         place = (None, None) if after is None else (after.created_at, after.instance_id)
-        query = _PAGE[_kind(which)]
+        query = _SQL[f"page.{_kind(which)}"]
         found = await self._database.read("list instances", query, *place, limit, *_of(which))
         return [rows.summary(row) for row in found]
 
     async def count(self, which: InstanceFilter) -> int:
-        query = _COUNT[_kind(which)]
+        query = _SQL[f"count.{_kind(which)}"]
         [row] = await self._database.read_much("count instances", query, *_of(which))
         return int(row["count"])
 
@@ -226,7 +229,7 @@ class PostgresInstances:
             ending.memory_peak_bytes,
             ending.cpu_usage_usec,
             at,
-            *ending_signal(caller.instance_id, ending),
+            *model.ending_signal(caller.instance_id, ending),
         )
         return rows.run_state(found[0]) if found else None
 
@@ -246,6 +249,8 @@ class PostgresInstances:
         return rows.run_state(found[0]) if found else None
 
     async def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
+        from runtara_persistence.postgres import reopening
+
         return await reopening.reopen(self._database, asked, when, at)
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
@@ -273,6 +278,7 @@ class PostgresInstances:
 
 
 def _kind(which: InstanceFilter) -> str:
+    """Name what is asked for: each has an index, and the rest is filtered out of what it finds."""
     if which.parent_id is not None:
         return "of_parent"
     if which.blocked:

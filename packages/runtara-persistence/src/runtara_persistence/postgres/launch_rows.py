@@ -1,19 +1,28 @@
 """Builds records of images, launches, environments and limits from their rows."""
 
+from __future__ import annotations
+
 import json
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-import asyncpg
-
-from runtara_domain.model.environments import Environment, EnvironmentKind
-from runtara_domain.model.images import Image, RunnerType
-from runtara_domain.model.launches import Launch
-from runtara_domain.model.limits import Hold, Limit, Scope
 from runtara_persistence import stored
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from runtara_domain.model.environments import Environment
+    from runtara_domain.model.images import Image
+    from runtara_domain.model.limits import Hold, Limit
+    from runtara_domain.model.stored_launches import Launch
+
+# The records are imported when one is built: most commands that read get one kind or two.
 
 
 def image(row: asyncpg.Record) -> Image:
     """Build an image from its columns."""
+    from runtara_domain.model.images import Image, RunnerType
+
     return Image(
         image_id=row["image_id"],
         tenant_id=row["tenant_id"],
@@ -34,11 +43,15 @@ def image(row: asyncpg.Record) -> Image:
 
 def launch(row: asyncpg.Record) -> Launch:
     """Build a launch; the columns have the names of its fields."""
+    from runtara_domain.model.stored_launches import Launch
+
     return Launch(**row)
 
 
 def environment(row: asyncpg.Record) -> Environment:
     """Build an environment from its columns, one of which is the number of its open launches."""
+    from runtara_domain.model.environments import Environment, EnvironmentKind
+
     return Environment(
         environment_id=row["environment_id"],
         kind=EnvironmentKind(row["kind"]),
@@ -59,6 +72,8 @@ def environment(row: asyncpg.Record) -> Environment:
 
 def limit(row: asyncpg.Record) -> Limit:
     """Build a limit from its columns."""
+    from runtara_domain.model.limits import Limit, Scope
+
     period = row["rate_period_ms"]
     return Limit(
         Scope(row["scope"]),
@@ -73,6 +88,8 @@ def limit(row: asyncpg.Record) -> Limit:
 
 def hold(row: asyncpg.Record) -> Hold:
     """Build a hold from its columns."""
+    from runtara_domain.model.limits import Hold, Scope
+
     return Hold(
         Scope(row["scope"]), row["tenant_id"], row["name"], row["reason"], row["created_at"]
     )

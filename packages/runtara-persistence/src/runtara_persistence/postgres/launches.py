@@ -9,33 +9,15 @@ from typing import TYPE_CHECKING, TypeVar
 import asyncpg
 
 from runtara_domain import values
-from runtara_domain.model.instance_views import (
-    InstanceOrder,
-    InstancePlace,
-    InstanceQuery,
-    InstanceView,
-    ListedInstance,
-    MetricsBucket,
-)
-from runtara_domain.model.launches import (
-    Claims,
-    Closed,
-    Closing,
-    InstanceStart,
-    Judge,
-    Launch,
-    LaunchFilter,
-    Offer,
-    OpenLaunch,
-    Started,
-)
+from runtara_domain.model.instance_lists import InstanceOrder
 from runtara_domain.status import SignalType, State
 from runtara_persistence import queries
-from runtara_persistence.postgres import claiming, instance_lists, launch_rows
-from runtara_persistence.postgres.database import Connection, Database
+from runtara_persistence.postgres import instance_lists
 
 if TYPE_CHECKING:
     from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
+    from runtara_domain.model.instance_lists import InstancePlace, InstanceQuery, ListedInstance
+    from runtara_domain.model.instance_views import InstanceView
     from runtara_domain.model.interventions import (
         Deleted,
         Deletion,
@@ -47,6 +29,19 @@ if TYPE_CHECKING:
         Stop,
         Stopped,
     )
+    from runtara_domain.model.launches import (
+        Claims,
+        Closed,
+        Closing,
+        InstanceStart,
+        Judge,
+        Offer,
+        OpenLaunch,
+        Started,
+    )
+    from runtara_domain.model.metrics import MetricsBucket
+    from runtara_domain.model.stored_launches import Launch, LaunchFilter
+    from runtara_persistence.postgres.database import Connection, Database
 
 T = TypeVar("T")
 
@@ -73,6 +68,8 @@ class PostgresLaunches:
         )
 
     async def claim(self, offer: Offer, *, limit: int, at: datetime) -> Claims:
+        from runtara_persistence.postgres import claiming
+
         values.check_limit(limit)
         return await self._transact(
             "claim instances to launch",
@@ -193,6 +190,8 @@ class PostgresLaunches:
     async def page(
         self, which: LaunchFilter, *, after: str | None = None, limit: int = 100
     ) -> Sequence[Launch]:
+        from runtara_persistence.postgres import launch_rows
+
         values.check_limit(limit)
         asked = (which.instance_id, which.environment_id, which.open_only, after, limit)
         found = await self._database.read_much("list launches", _SQL["page"], *asked)
@@ -201,8 +200,10 @@ class PostgresLaunches:
     async def view(
         self, instance_id: str, *, at: datetime, tenant_limit: int | None = None
     ) -> InstanceView | None:
+        from runtara_persistence.postgres import instance_views
+
         values.check_storable("instance_id", instance_id)
-        return await instance_lists.view(self._database, instance_id, at, tenant_limit)
+        return await instance_views.view(self._database, instance_id, at, tenant_limit)
 
     async def instances(
         self,
@@ -235,6 +236,8 @@ class PostgresLaunches:
 
 
 def _open_launch(row: asyncpg.Record, at: datetime) -> OpenLaunch:
+    from runtara_domain.model.launches import OpenLaunch
+
     fields = dict(row)
     told_at, pending = fields.pop("told_at"), fields.pop("pending_signal")
     state, sleep_until = State(fields.pop("state")), row["sleep_until"]

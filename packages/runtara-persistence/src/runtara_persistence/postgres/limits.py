@@ -1,13 +1,19 @@
 """Limits and holds in PostgreSQL."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
-from runtara_domain.model.limits import Hold, Limit, LimitUse, Scope
+from runtara_domain.model.limits import LimitUse
 from runtara_persistence import queries
 from runtara_persistence.postgres import launch_rows
-from runtara_persistence.postgres.database import Database
+
+if TYPE_CHECKING:
+    from runtara_domain.model.limits import Hold, Limit, Scope
+    from runtara_persistence.postgres.database import Database
 
 _SQL = queries.load("runtara_persistence.postgres", "limits.sql")
 

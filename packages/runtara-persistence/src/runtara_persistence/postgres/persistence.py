@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Self
 
 from runtara_migrations import location
 from runtara_persistence.postgres.database import Database
-from runtara_persistence.postgres.environments import PostgresEnvironments
-from runtara_persistence.postgres.images import PostgresImages
-from runtara_persistence.postgres.instances import PostgresInstances
-from runtara_persistence.postgres.launches import PostgresLaunches
-from runtara_persistence.postgres.limits import PostgresLimits
-from runtara_persistence.postgres.watch import watching
 
 if TYPE_CHECKING:
     from runtara_persistence.postgres.checkpoints import PostgresCheckpoints
     from runtara_persistence.postgres.claims import PostgresClaims
+    from runtara_persistence.postgres.environments import PostgresEnvironments
     from runtara_persistence.postgres.events import PostgresEvents
+    from runtara_persistence.postgres.images import PostgresImages
+    from runtara_persistence.postgres.instances import PostgresInstances
+    from runtara_persistence.postgres.launches import PostgresLaunches
+    from runtara_persistence.postgres.limits import PostgresLimits
     from runtara_persistence.postgres.schedules import PostgresSchedules
     from runtara_persistence.postgres.signals import PostgresSignals
 
@@ -55,13 +54,8 @@ class PostgresPersistence:
             step_timeout=step_timeout,
         )
         self._lifetime = AsyncExitStack()
-        self.instances = PostgresInstances(self._database)
-        self.images = PostgresImages(self._database)
-        self.launches = PostgresLaunches(self._database)
-        self.environments = PostgresEnvironments(self._database)
-        self.limits = PostgresLimits(self._database)
 
-    # These modules are imported at first use: a command that lists instances needs none of them.
+    # Each module is imported at first use: a command that lists instances needs only one of them.
 
     @cached_property
     def checkpoints(self) -> "PostgresCheckpoints":
@@ -93,6 +87,36 @@ class PostgresPersistence:
 
         return PostgresSchedules(self._database)
 
+    @cached_property
+    def instances(self) -> "PostgresInstances":
+        from runtara_persistence.postgres.instances import PostgresInstances
+
+        return PostgresInstances(self._database)
+
+    @cached_property
+    def images(self) -> "PostgresImages":
+        from runtara_persistence.postgres.images import PostgresImages
+
+        return PostgresImages(self._database)
+
+    @cached_property
+    def launches(self) -> "PostgresLaunches":
+        from runtara_persistence.postgres.launches import PostgresLaunches
+
+        return PostgresLaunches(self._database)
+
+    @cached_property
+    def environments(self) -> "PostgresEnvironments":
+        from runtara_persistence.postgres.environments import PostgresEnvironments
+
+        return PostgresEnvironments(self._database)
+
+    @cached_property
+    def limits(self) -> "PostgresLimits":
+        from runtara_persistence.postgres.limits import PostgresLimits
+
+        return PostgresLimits(self._database)
+
     async def check(self) -> None:
         await self._database.read("check the database", "SELECT FROM instances LIMIT 1")
 
@@ -102,6 +126,8 @@ class PostgresPersistence:
         *,
         launchable: Callable[[], None] | None = None,
     ) -> AbstractAsyncContextManager[None]:
+        from runtara_persistence.postgres.watch import watching
+
         return watching(self._database, changed, launchable)
 
     async def __aenter__(self) -> Self:

@@ -1,25 +1,23 @@
 """The statements that store events, each with a function that reads its rows as outcomes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import asyncpg
 
-from runtara_domain.model import (
-    Caller,
-    Ending,
-    Event,
-    EventStep,
-    EventType,
-    Recorded,
-    ending_signal,
-)
+from runtara_domain.model import Ending, EventType, Recorded, ending_signal
 from runtara_domain.model.reopening import REOPENED
 from runtara_domain.status import MOVES, Move, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
+
+if TYPE_CHECKING:
+    from runtara_domain.model import Caller, Event, EventStep
 
 _SQL = queries.load("runtara_persistence.postgres", "events.sql")
 

@@ -1,21 +1,21 @@
 """Reopening: a finished instance goes on, in one transaction."""
 
-from datetime import datetime
+from __future__ import annotations
 
-from runtara_domain.model import (
-    Ending,
-    FormerEnding,
-    Reopened,
-    Reopening,
-    child_signal_id,
-    ending_signal,
-)
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from runtara_domain.model import Ending, FormerEnding, Reopened, child_signal_id, ending_signal
 from runtara_domain.model.children import MAX_HEARD_OUTPUT_BYTES
 from runtara_domain.model.reopening import SET_ASIDE, aside_suffix
-from runtara_domain.status import MOVES, Condition, Move, State
+from runtara_domain.status import MOVES, Move, State
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows, superseding
-from runtara_persistence.postgres.database import Connection, Database
+
+if TYPE_CHECKING:
+    from runtara_domain.model import Reopening
+    from runtara_domain.status import Condition
+    from runtara_persistence.postgres.database import Connection, Database
 
 _SQL = queries.load("runtara_persistence.postgres", "reopening.sql")
 

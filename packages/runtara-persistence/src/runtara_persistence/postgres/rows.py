@@ -1,21 +1,16 @@
 """Builds records from rows, and parameters from records."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from runtara_domain.model import (
-    Checkpoint,
-    CheckpointEntry,
-    Claimed,
-    EventType,
-    Instance,
-    InstanceSummary,
-    RunState,
-    Signal,
-    StoredEvent,
-)
-from runtara_domain.status import Condition, InstanceStatus, SignalType, State
+from runtara_domain import model
+from runtara_domain.status import InstanceStatus, SignalType, State
+
+if TYPE_CHECKING:
+    from runtara_domain.status import Condition
 
 
 def states(when: Condition) -> list[str]:
@@ -28,16 +23,16 @@ def states_text(when: Condition) -> str:
     return ",".join(states(when))
 
 
-def run_state(row: asyncpg.Record) -> RunState:
+def run_state(row: asyncpg.Record) -> model.RunState:
     """Build an instance's state and run from the columns `state` and `run_epoch`."""
-    return RunState(State(row["state"]), row["run_epoch"])
+    return model.RunState(State(row["state"]), row["run_epoch"])
 
 
-def signal(row: asyncpg.Record) -> Signal | None:
+def signal(row: asyncpg.Record) -> model.Signal | None:
     """Build the pending signal from `signal_type` and `payload`; None if there is none."""
     if row["signal_type"] is None:
         return None
-    return Signal(SignalType(row["signal_type"]), row["payload"] or b"")
+    return model.Signal(SignalType(row["signal_type"]), row["payload"] or b"")
 
 
 def custom_signal(row: asyncpg.Record) -> bytes | None:
@@ -57,14 +52,14 @@ def differences(row: asyncpg.Record) -> tuple[str, ...]:
     return tuple(name for name in names if not row[f"has_same_{name}"])
 
 
-def summary(row: asyncpg.Record) -> InstanceSummary:
+def summary(row: asyncpg.Record) -> model.InstanceSummary:
     """Build a summary from its columns."""
-    return InstanceSummary(**_summary(row))
+    return model.InstanceSummary(**_summary(row))
 
 
-def instance(row: asyncpg.Record) -> Instance:
+def instance(row: asyncpg.Record) -> model.Instance:
     """Build an instance from its columns."""
-    return Instance(
+    return model.Instance(
         **_summary(row),
         output=row["output"],
         error=row["error"],
@@ -74,9 +69,9 @@ def instance(row: asyncpg.Record) -> Instance:
     )
 
 
-def claimed(row: asyncpg.Record) -> Claimed:
+def claimed(row: asyncpg.Record) -> model.Claimed:
     """Build the record of a claimed instance that its claimer needs to launch it."""
-    return Claimed(
+    return model.Claimed(
         row["instance_id"],
         row["tenant_id"],
         row["run_epoch"],
@@ -85,22 +80,22 @@ def claimed(row: asyncpg.Record) -> Claimed:
     )
 
 
-def checkpoint(row: asyncpg.Record) -> Checkpoint:
+def checkpoint(row: asyncpg.Record) -> model.Checkpoint:
     """Build a checkpoint from its columns."""
-    return Checkpoint(row["checkpoint_id"], row["state"], row["created_at"], row["wake_at"])
+    return model.Checkpoint(row["checkpoint_id"], row["state"], row["created_at"], row["wake_at"])
 
 
-def entry(row: asyncpg.Record) -> CheckpointEntry:
+def entry(row: asyncpg.Record) -> model.CheckpointEntry:
     """Build a checkpoint's entry in a list; the columns have the names of its fields."""
-    return CheckpointEntry(**row)
+    return model.CheckpointEntry(**row)
 
 
-def event(row: asyncpg.Record) -> StoredEvent:
+def event(row: asyncpg.Record) -> model.StoredEvent:
     """Build a stored event from its columns."""
-    return StoredEvent(
+    return model.StoredEvent(
         id=row["id"],
         instance_id=row["instance_id"],
-        type=EventType(row["event_type"]),
+        type=model.EventType(row["event_type"]),
         payload=row["payload"],
         created_at=row["created_at"],
         checkpoint_id=row["checkpoint_id"],

@@ -1,19 +1,28 @@
 """Saves checkpoints: those of several waiting callers together, those with locked rows alone."""
 
+from __future__ import annotations
+
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
 from runtara_domain import values
 from runtara_domain.error import DatabaseError
-from runtara_domain.model import Caller, CheckpointWrite, RunState, Saved
-from runtara_domain.status import MOVES, Condition, Move, State
+from runtara_domain.model import RunState, Saved
+from runtara_domain.status import MOVES, Move, State
 from runtara_persistence import queries
+from runtara_persistence.batcher import Batcher, InTasks, Waiting
 from runtara_persistence.postgres import rows
-from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.driver_errors import is_of_one_step
+
+if TYPE_CHECKING:
+    from runtara_domain.model import Caller, CheckpointWrite
+    from runtara_domain.status import Condition
+    from runtara_persistence.postgres.database import Database
 
 _SQL = queries.load("runtara_persistence.postgres", "saving.sql")
 
@@ -22,6 +31,16 @@ _ASLEEP, _STIRRED = State.ASLEEP, MOVES[Move.STIR].target
 _ALIKE = (_STIRRED.status, values.MAX_FOUND_STATE_BYTES)
 """The arguments that every statement takes after its own."""
 _MOST_READINGS = 4
+_MOST_SAVES = 128
+"""The most saves that share a statement."""
+_GROUPS = 2
+"""How many groups of saves are under way at once: one forms while another is committed."""
+_LEAD = 2
+"""
+For how many iterations of the loop a save waits for others.
+
+With one iteration, sixteen callers made a fifteenth fewer saves.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +56,32 @@ class Save:
     def key(self) -> tuple[str, str]:
         """The ids that identify the checkpoint."""
         return self.caller.instance_id, self.write.checkpoint_id
+
+
+_PendingSave: TypeAlias = Waiting[Save, Saved | None]
+
+
+class Saves:
+    """Saves checkpoints, those of callers that wait at the same time in groups."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._groups = Batcher[_PendingSave](
+            InTasks(self._save_together), most=_MOST_SAVES, groups=_GROUPS, lead=_LEAD
+        )
+
+    async def save(
+        self, caller: Caller, write: CheckpointWrite, when: Condition, at: datetime
+    ) -> Saved:
+        """Carry out the port's step `checkpoints.save`."""
+        save = Save(caller, write, when, at)
+        with self._database.step():
+            future: asyncio.Future[Saved | None] = asyncio.get_running_loop().create_future()
+            self._groups.add(Waiting(save, future, save.key, len(write.state)))
+            return await future or await save_alone(self._database, save)
+
+    async def _save_together(self, saves: Sequence[Save]) -> Sequence[Saved | None]:
+        return await save_together(self._database, saves)
 
 
 async def save_together(database: Database, saves: Sequence[Save]) -> Sequence[Saved | None]:

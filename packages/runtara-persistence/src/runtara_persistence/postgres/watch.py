@@ -1,16 +1,20 @@
 """Watches signals and launchable instances; triggers notify, whichever program wrote them."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
 from runtara_domain.error import DatabaseError
-from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.driver_errors import FAILURES
+
+if TYPE_CHECKING:
+    from runtara_persistence.postgres.database import Database
 
 _SIGNALS = "runtara_signals"
 _LAUNCHABLE = "runtara_launchable"

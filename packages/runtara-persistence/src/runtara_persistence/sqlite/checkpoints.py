@@ -1,33 +1,37 @@
 """Checkpoints in SQLite."""
 
+from __future__ import annotations
+
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
-from runtara_domain.model import (
-    Caller,
-    Checkpoint,
-    CheckpointFilter,
-    CheckpointPage,
-    CheckpointSummary,
-    CheckpointWrite,
-    Claim,
-    RetryAttempt,
-    RunState,
-    Saved,
-    Signal,
-    Sleep,
-    Slept,
-    owner,
-)
-from runtara_domain.status import MOVES, Condition, Move, SignalType, State
+from runtara_domain.model import CheckpointPage, CheckpointSummary, Slept, owner
+from runtara_domain.status import MOVES, Move, SignalType, State
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows, saving
-from runtara_persistence.sqlite.database import Database, read, write
+from runtara_persistence.sqlite.database import read, write
 from runtara_persistence.sqlite.group_commit import Shared
 from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 from runtara_persistence.sqlite.saving import Save
+
+if TYPE_CHECKING:
+    from runtara_domain.model import (
+        Caller,
+        Checkpoint,
+        CheckpointFilter,
+        CheckpointWrite,
+        Claim,
+        RetryAttempt,
+        RunState,
+        Saved,
+        Signal,
+        Sleep,
+    )
+    from runtara_domain.status import Condition
+    from runtara_persistence.sqlite.database import Database
 
 _SQL = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
 

@@ -1,35 +1,33 @@
 """Claiming launchable instances, within one transaction."""
 
+from __future__ import annotations
+
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtara_domain.launching.room import (
     Candidate,
     Lane,
     LimitUsage,
     Room,
-    Target,
     Targets,
     choose,
     elsewhere,
     keys,
 )
-from runtara_domain.model.images import Image
-from runtara_domain.model.launches import (
-    INLINE,
-    LOWEST_PRIORITY,
-    Assignment,
-    Claims,
-    Offer,
-    new_launch_id,
-)
-from runtara_domain.model.limits import Limit
+from runtara_domain.model.launches import INLINE, LOWEST_PRIORITY, Assignment, Claims, new_launch_id
 from runtara_persistence import queries, stored
 from runtara_persistence.sqlite import launch_rows
 from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
+
+if TYPE_CHECKING:
+    from runtara_domain.launching.room import Target
+    from runtara_domain.model.images import Image
+    from runtara_domain.model.launches import Offer
+    from runtara_domain.model.limits import Limit
 
 _SQL = queries.load("runtara_persistence.sqlite", "claiming.sql")
 

@@ -5,13 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from runtara_domain.launching.settlement import (
-    Decision,
-    Figures,
-    FoundInstance,
-    Settlement,
-    decide,
-)
+from runtara_domain.launching.settlement import Decision, Figures, FoundInstance, Settlement, decide
 from runtara_domain.model.instances import Ending
 from runtara_domain.model.launches import KEPT_LAUNCHES, Closed, Closing, Judge
 from runtara_domain.model.verdicts import LaunchedInstance

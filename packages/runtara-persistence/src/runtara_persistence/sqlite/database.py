@@ -1,11 +1,13 @@
 """The open database: executes steps that write or read, and makes methods of such steps."""
 
+from __future__ import annotations
+
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import aiosqlite
 
@@ -13,21 +15,13 @@ from runtara_domain.error import DatabaseError
 from runtara_migrations.ledger import MigrationError
 from runtara_migrations.location import MEMORY, create_missing
 from runtara_migrations.sqlite import run_sqlite
-from runtara_persistence.sqlite.connection import (
-    Files,
-    connected,
-    set_up_reader,
-    set_up_writer,
-)
+from runtara_persistence.sqlite.connection import Files, connected, set_up_reader, set_up_writer
 from runtara_persistence.sqlite.driver_errors import diagnose, explain, named
-from runtara_persistence.sqlite.group_commit import (
-    Failed,
-    Outcome,
-    Step,
-    commit_together,
-    read_each,
-)
+from runtara_persistence.sqlite.group_commit import Failed, commit_together, read_each
 from runtara_persistence.sqlite.step_thread import StepThread, Thread
+
+if TYPE_CHECKING:
+    from runtara_persistence.sqlite.group_commit import Outcome, Step
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,29 +1,27 @@
 """Events in SQLite, and the moves that come with some of them."""
 
+from __future__ import annotations
+
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
-from runtara_domain.model import (
-    Caller,
-    Ending,
-    Event,
-    EventFilter,
-    EventStep,
-    EventType,
-    Recorded,
-    RunState,
-    StoredEvent,
-)
+from runtara_domain.model import Ending, EventStep, EventType, Recorded
 from runtara_domain.model.reopening import REOPENED
-from runtara_domain.status import MOVES, Condition, Move, SignalType, State, settle
+from runtara_domain.status import MOVES, Move, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 from runtara_persistence.sqlite.children import tell_parent
-from runtara_persistence.sqlite.database import Database, read, write, write_and_tell
+from runtara_persistence.sqlite.database import read, write, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
-from runtara_persistence.sqlite.watch import Watch
+
+if TYPE_CHECKING:
+    from runtara_domain.model import Caller, Event, EventFilter, RunState, StoredEvent
+    from runtara_domain.status import Condition
+    from runtara_persistence.sqlite.database import Database
+    from runtara_persistence.sqlite.watch import Watch
 
 _SQL = queries.load("runtara_persistence.sqlite", "events.sql")
 _INSTANCES = queries.load("runtara_persistence.sqlite", "instances.sql")

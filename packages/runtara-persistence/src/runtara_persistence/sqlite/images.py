@@ -1,24 +1,24 @@
 """Images in SQLite."""
 
+from __future__ import annotations
+
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.images import (
-    MAX_CHUNK_BYTES,
-    DeletedImage,
-    Image,
-    ImageFilter,
-    NewImage,
-    RegisteredImage,
-)
+from runtara_domain.model.images import MAX_CHUNK_BYTES, DeletedImage, RegisteredImage
 from runtara_domain.status import MOVES, Move
 from runtara_persistence import queries, stored
 from runtara_persistence.sqlite import launch_rows, unblocking
-from runtara_persistence.sqlite.database import Database, read, write
+from runtara_persistence.sqlite.database import read, write
 from runtara_persistence.sqlite.rows import to_text
+
+if TYPE_CHECKING:
+    from runtara_domain.model.images import Image, ImageFilter, NewImage
+    from runtara_persistence.sqlite.database import Database
 
 _SQL = queries.load("runtara_persistence.sqlite", "images.sql")
 _BLOCK = queries.load("runtara_persistence.sqlite", "instances.sql")["block.move"]

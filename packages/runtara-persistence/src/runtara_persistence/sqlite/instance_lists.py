@@ -1,27 +1,30 @@
 """Instances as operators see them: the whole of one, lists, and metrics."""
 
+from __future__ import annotations
+
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runtara_domain.launching.room import Room, queued
-from runtara_domain.model.instance_views import (
+from runtara_domain.launching.room import queued
+from runtara_domain.model.instance_lists import (
     LONGEST_LINE,
     MAX_LISTED_ERROR,
-    Awaited,
     InstanceOrder,
-    InstancePlace,
-    InstanceQuery,
-    InstanceView,
     ListedInstance,
-    MetricsBucket,
 )
-from runtara_domain.model.instances import Instance
+from runtara_domain.model.instance_views import InstanceView
 from runtara_domain.status import SignalType
 from runtara_persistence import queries, stored
 from runtara_persistence.sqlite import claiming, launch_rows, rows
 from runtara_persistence.sqlite.rows import from_optional, to_text
+
+if TYPE_CHECKING:
+    from runtara_domain.launching.room import Room
+    from runtara_domain.model.instance_lists import Awaited, InstancePlace, InstanceQuery
+    from runtara_domain.model.metrics import MetricsBucket
+    from runtara_domain.model.stored_instances import Instance
 
 _SQL = queries.load("runtara_persistence.sqlite", "instance_lists.sql")
 _PAGE = {order: _SQL[f"page.{order}"] for order in InstanceOrder}

@@ -1,33 +1,40 @@
 """Instances in SQLite."""
 
+from __future__ import annotations
+
 import json
 import sqlite3
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
-from runtara_domain.model import (
-    Caller,
-    ChildStarted,
-    Ending,
-    Instance,
-    InstanceFilter,
-    InstanceSummary,
-    NewChild,
-    NewInstance,
-    Registered,
-    Registration,
-    Reopened,
-    Reopening,
-    Report,
-    RunState,
-)
-from runtara_domain.status import MOVES, Condition, Move
+from runtara_domain.model import Registered
+from runtara_domain.status import MOVES, Move
 from runtara_persistence import queries
 from runtara_persistence.sqlite import children, reopening, rows, superseding
-from runtara_persistence.sqlite.database import Database, read, write, write_and_tell
+from runtara_persistence.sqlite.database import read, write, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
-from runtara_persistence.sqlite.watch import Watch
+
+if TYPE_CHECKING:
+    from runtara_domain.model import (
+        Caller,
+        ChildStarted,
+        Ending,
+        Instance,
+        InstanceFilter,
+        InstanceSummary,
+        NewChild,
+        NewInstance,
+        Registration,
+        Reopened,
+        Reopening,
+        Report,
+        RunState,
+    )
+    from runtara_domain.status import Condition
+    from runtara_persistence.sqlite.database import Database
+    from runtara_persistence.sqlite.watch import Watch
 
 _SQL = queries.load("runtara_persistence.sqlite", "instances.sql")
 # One query for each filter: it finds rows by that filter's index and checks the other filters.

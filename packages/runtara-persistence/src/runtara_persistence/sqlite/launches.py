@@ -8,35 +8,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from runtara_domain import values
-from runtara_domain.model.instance_views import (
-    InstanceOrder,
-    InstancePlace,
-    InstanceQuery,
-    InstanceView,
-    ListedInstance,
-    MetricsBucket,
-)
-from runtara_domain.model.launches import (
-    Claims,
-    Closed,
-    Closing,
-    InstanceStart,
-    Judge,
-    Launch,
-    LaunchFilter,
-    Offer,
-    OpenLaunch,
-    Started,
-)
+from runtara_domain.model.instance_lists import InstanceOrder
+from runtara_domain.model.launches import OpenLaunch
 from runtara_domain.status import SignalType, State
 from runtara_persistence import queries
 from runtara_persistence.sqlite import claiming, instance_lists, launch_rows, rows
-from runtara_persistence.sqlite.database import Database, read, write, write_and_tell
+from runtara_persistence.sqlite.database import read, write, write_and_tell
 from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
-from runtara_persistence.sqlite.watch import Watch
 
 if TYPE_CHECKING:
     from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
+    from runtara_domain.model.instance_lists import InstancePlace, InstanceQuery, ListedInstance
+    from runtara_domain.model.instance_views import InstanceView
     from runtara_domain.model.interventions import (
         Deleted,
         Deletion,
@@ -48,6 +31,19 @@ if TYPE_CHECKING:
         Stop,
         Stopped,
     )
+    from runtara_domain.model.launches import (
+        Claims,
+        Closed,
+        Closing,
+        InstanceStart,
+        Judge,
+        Offer,
+        Started,
+    )
+    from runtara_domain.model.metrics import MetricsBucket
+    from runtara_domain.model.stored_launches import Launch, LaunchFilter
+    from runtara_persistence.sqlite.database import Database
+    from runtara_persistence.sqlite.watch import Watch
 
 _SQL = queries.load("runtara_persistence.sqlite", "launches.sql")
 

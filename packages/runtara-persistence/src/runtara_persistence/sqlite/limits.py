@@ -1,16 +1,23 @@
 """Limits and holds in SQLite."""
 
+from __future__ import annotations
+
 import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
-from runtara_domain.model.limits import Hold, Limit, LimitUse, Scope
+from runtara_domain.model.limits import LimitUse, Scope
 from runtara_persistence import queries
 from runtara_persistence.sqlite import launch_rows
-from runtara_persistence.sqlite.database import Database, read, write
+from runtara_persistence.sqlite.database import read, write
 from runtara_persistence.sqlite.rows import from_optional, to_text
+
+if TYPE_CHECKING:
+    from runtara_domain.model.limits import Hold, Limit
+    from runtara_persistence.sqlite.database import Database
 
 _SQL = queries.load("runtara_persistence.sqlite", "limits.sql")
 

@@ -1,21 +1,21 @@
 """Reopening: a finished instance goes on, in one step."""
 
+from __future__ import annotations
+
 import sqlite3
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from runtara_domain.model import (
-    Ending,
-    FormerEnding,
-    Reopened,
-    Reopening,
-    child_signal_id,
-    ending_signal,
-)
+from runtara_domain.model import Ending, FormerEnding, Reopened, child_signal_id, ending_signal
 from runtara_domain.model.reopening import SET_ASIDE, aside_suffix
-from runtara_domain.status import MOVES, Condition, Move
+from runtara_domain.status import MOVES, Move
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows, superseding
 from runtara_persistence.sqlite.rows import from_optional, to_text
+
+if TYPE_CHECKING:
+    from runtara_domain.model import Reopening
+    from runtara_domain.status import Condition
 
 _SQL = queries.load("runtara_persistence.sqlite", "reopening.sql")
 

@@ -1,18 +1,24 @@
 """Saves checkpoints: all that wait at the same time are saved with the same few statements."""
 
+from __future__ import annotations
+
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runtara_domain import values
-from runtara_domain.model import Caller, CheckpointWrite, RunState, Saved
-from runtara_domain.status import MOVES, Condition, Move
+from runtara_domain.model import RunState, Saved
+from runtara_domain.status import MOVES, Move
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 from runtara_persistence.sqlite.rows import to_text
+
+if TYPE_CHECKING:
+    from runtara_domain.model import Caller, CheckpointWrite
+    from runtara_domain.status import Condition
 
 _SQL = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
 

@@ -1,5 +1,7 @@
 """Watches signals and launchable instances, whether this process or another wrote them."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import logging
@@ -8,11 +10,13 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from runtara_domain.error import DatabaseError
 from runtara_persistence import queries
-from runtara_persistence.sqlite.database import Database
+
+if TYPE_CHECKING:
+    from runtara_persistence.sqlite.database import Database
 
 _SQL = queries.load("runtara_persistence.sqlite", "signals.sql")
 
@@ -70,7 +74,7 @@ class Watch:
         finally:
             self._told.remove(changed)
 
-    def _log(self) -> "_Log | _OwnCommits":
+    def _log(self) -> _Log | _OwnCommits:
         path = self._database.log_path
         if path is None:
             return _OwnCommits(self._database)
@@ -95,7 +99,7 @@ class _Seen:
 @asynccontextmanager
 async def _looking(
     database: Database,
-    log: "_Log | _OwnCommits",
+    log: _Log | _OwnCommits,
     seen: _Seen,
     changed: OnChanged,
     launchable: Launchable | None,
@@ -112,7 +116,7 @@ async def _looking(
 
 async def _keep_looking(
     database: Database,
-    log: "_Log | _OwnCommits",
+    log: _Log | _OwnCommits,
     seen: _Seen,
     changed: OnChanged,
     launchable: Launchable | None,
@@ -143,7 +147,7 @@ async def _keep_looking(
             launchable()
 
 
-async def _reason_to_look(log: "_Log | _OwnCommits", is_out: bool, earliest: float) -> float:
+async def _reason_to_look(log: _Log | _OwnCommits, is_out: bool, earliest: float) -> float:
     """Wait for `earliest` and until the log may have moved or the database was out; return when."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[float] = loop.create_future()

@@ -3,10 +3,7 @@
 from aioquic.buffer import Buffer  # type: ignore[attr-defined]  # Public, but not marked so.
 from aioquic.quic.configuration import SMALLEST_MAX_DATAGRAM_SIZE, QuicConfiguration
 from aioquic.quic.connection import TRANSPORT_CLOSE_FRAME_CAPACITY
-from aioquic.quic.crypto import (  # type: ignore[attr-defined]  # The same.
-    CryptoError,
-    CryptoPair,
-)
+from aioquic.quic.crypto import CryptoError, CryptoPair  # type: ignore[attr-defined]  # The same.
 from aioquic.quic.packet import (
     QuicErrorCode,
     QuicFrameType,

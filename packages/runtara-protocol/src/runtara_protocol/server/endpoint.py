@@ -7,12 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from runtara_protocol.quic import certificates
 from runtara_protocol.quic.certificates import Certificate
-from runtara_protocol.quic.listener import (
-    HELD_EACH,
-    UNDELIVERED_EACH,
-    Listener,
-    ListenerSettings,
-)
+from runtara_protocol.quic.listener import HELD_EACH, UNDELIVERED_EACH, Listener, ListenerSettings
 from runtara_protocol.server.settings import ServerSettings
 
 _log = logging.getLogger(__name__)

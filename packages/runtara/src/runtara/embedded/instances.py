@@ -11,14 +11,14 @@ from runtara.embedded.core import EmbeddedCore
 from runtara.embedded.errors import as_client_errors
 from runtara_domain import model as records
 from runtara_domain.model import CustomSignal, Signal
-from runtara_domain.model.instance_views import (
+from runtara_domain.model.instance_lists import (
     Awaited,
     InstancePlace,
     InstanceQuery,
-    InstanceView,
     ListedInstance,
     awaited,
 )
+from runtara_domain.model.instance_views import InstanceView
 from runtara_domain.model.interventions import Fork, Retry
 from runtara_domain.model.launches import InstanceStart
 from runtara_domain.status import InstanceStatus, SignalType
@@ -32,7 +32,7 @@ from runtara_management_sdk import (
     Status,
     Waiting,
 )
-from runtara_management_sdk.records import report_of
+from runtara_management_sdk.instance_records import report_of
 from runtara_sdk.client.backoff import delay
 from runtara_sdk.errors import DatabaseFailed, InstanceNotFound
 from runtara_sdk.loggers import get_logger

@@ -9,12 +9,7 @@ from typing import TypeVar
 
 from runtara.embedded.core import EmbeddedCore
 from runtara_domain import values
-from runtara_domain.error import (
-    CoreError,
-    DatabaseError,
-    InstanceSuperseded,
-    Overloaded,
-)
+from runtara_domain.error import CoreError, DatabaseError, InstanceSuperseded, Overloaded
 from runtara_domain.model import (
     Caller,
     CheckpointWrite,

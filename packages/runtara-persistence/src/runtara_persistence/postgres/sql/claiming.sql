@@ -157,11 +157,6 @@ WHERE l.tenant_id = ANY ($1::text[])
 ORDER BY l.scope COLLATE "C", l.tenant_id COLLATE "C", l.name COLLATE "C"
 FOR NO KEY UPDATE;
 
--- name: all_limits
-SELECT scope, tenant_id, name, max_concurrent, per_environment, rate, rate_period_ms
-FROM limits
-WHERE tenant_id = ANY ($1::text[]);
-
 -- name: give_row
 -- Makes a row to lock for a tenant that has no limit but the environments' own setting.
 INSERT INTO limits (scope, tenant_id, name)

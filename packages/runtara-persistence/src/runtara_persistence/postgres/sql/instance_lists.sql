@@ -107,6 +107,11 @@ SELECT scope, tenant_id, name, reason, created_at
 FROM holds
 ORDER BY created_at, scope COLLATE "C", tenant_id COLLATE "C", name COLLATE "C";
 
+-- name: view.limits
+SELECT scope, tenant_id, name, max_concurrent, per_environment, rate, rate_period_ms
+FROM limits
+WHERE tenant_id = $1;
+
 -- name: metrics
 SELECT
     bucket,

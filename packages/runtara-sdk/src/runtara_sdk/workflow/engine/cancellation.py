@@ -18,13 +18,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from runtara_sdk.workflow.engine.calls import (
-    Branch,
-    DurableCall,
-    Wait,
-    current_branch,
-    is_detached,
-)
+from runtara_sdk.workflow.engine.calls import Branch, DurableCall, Wait, current_branch, is_detached
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope, State
 from runtara_sdk.workflow.engine.event_loop import call_in
 from runtara_sdk.workflow.engine.keys import BY_CODE

@@ -33,11 +33,7 @@ from runtara_sdk.workflow.engine.calls import (
     is_detached,
 )
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
-from runtara_sdk.workflow.engine.cancellation import (
-    CallCancelled,
-    Cancellation,
-    is_by_code,
-)
+from runtara_sdk.workflow.engine.cancellation import CallCancelled, Cancellation, is_by_code
 from runtara_sdk.workflow.engine.definition import Definition
 from runtara_sdk.workflow.engine.departure import Departure
 from runtara_sdk.workflow.engine.inbox import SignalInbox

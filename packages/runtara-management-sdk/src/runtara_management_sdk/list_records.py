@@ -1,0 +1,78 @@
+"""Records of lists of instances; times are aware datetimes, None stands for no value."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """An instance's status."""
+
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the instance has ended; only a retry changes such a status."""
+        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """
+    One thing that an instance waits for.
+
+    kind: `promise`, `sleep`, `child`, `retry`, `decision` or `queue`. until: the deadline, if there
+    is one; for `queue`, when the queue's rate allows the next start. reason: for `retry`, the last
+    attempt's error; for `queue`, the bound that is reached.
+    """
+
+    kind: str
+    name: str
+    since: datetime | None = None
+    until: datetime | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSummary:
+    """An instance in a list. `next_at`: when it next goes on by itself; None if it won't."""
+
+    instance_id: str
+    tenant_id: str
+    status: Status
+    created_at: datetime
+    image_id: str | None = None
+    workflow: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    has_error: bool = False
+    error: str | None = None
+    waiting_for: tuple[Waiting, ...] = ()
+    next_at: datetime | None = None
+    is_blocked: bool = False
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceFilter:
+    """Selects instances that match every field; a field that is None matches all."""
+
+    tenant_id: str | None = None
+    status: Status | None = None
+    workflow: str | None = None
+    image_id: str | None = None
+    image_name_prefix: str | None = None
+    error_contains: str | None = None
+    is_blocked: bool | None = None
+    queue: str | None = None
+    parent_id: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    finished_after: datetime | None = None
+    finished_before: datetime | None = None
