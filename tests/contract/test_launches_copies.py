@@ -14,7 +14,7 @@ from runtara_domain.error import InvalidValue
 from runtara_domain.model import Caller, Ending, Registration, instance_copies
 from runtara_domain.model.instance_copies import Copied, PutCopy
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.status import FINAL, OPEN, SignalType, State
+from runtara_domain.status import FINAL, OPEN, InstanceStatus, SignalType, State
 
 RICH: Row = {
     "input": b"order",
@@ -213,3 +213,22 @@ async def test_a_timeout_out_of_range_is_clamped(
         == shown.timeout
         == (values.LONGEST_TIMEOUT if timeout_ms > 0 else timedelta(0))
     )
+
+
+async def test_a_long_history_keeps_its_order(persistence: Persistence) -> None:
+    """Though it goes in by several statements, and comes out by several requests."""
+    saved = [
+        instance_copies.CopiedCheckpoint(
+            checkpoint_id=f"c{number * 7919 % 600}", state=b"%d" % number, created_at=EARLIER
+        )
+        for number in range(600)
+    ]
+    instance = instance_copies.CopiedInstance(
+        instance_id="i", tenant_id=TENANT, status=InstanceStatus.COMPLETED, created_at=EARLIER,
+        run_epoch=1, priority=0,
+    )  # fmt: skip
+    copy = instance_copies.InstanceCopy(instance=instance, checkpoints=saved)
+    put = await persistence.launches.put_copy(copy, "file", image_id=None, at=START)
+
+    assert put == PutCopy(created=True)
+    assert (await taken(persistence)).copy.checkpoints == saved

@@ -1,6 +1,6 @@
 """Taking a copy of an instance, and putting one in, within one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
 from operator import attrgetter
@@ -35,6 +35,9 @@ _COLUMNS = (
 )
 """The columns in the order in which the statement `put` takes them."""
 
+_MOST_ROWS, _MOST_BYTES = 256, 1 << 22
+"""Records, and bytes, of which a statement takes little more."""
+
 
 async def take(connection: Connection, instance_id: str) -> Copied | None:
     """Carry out the port's step `launches.copy`."""
@@ -45,16 +48,13 @@ async def take(connection: Connection, instance_id: str) -> Copied | None:
     [sizes] = await connection.fetch(_SQL["take.size"], instance_id)
     check_copied(sizes["size"])
     status = row["status"] = InstanceStatus(row["status"])
-    checkpoints = await connection.fetch(_SQL["take.checkpoints"], instance_id)
-    events = await connection.fetch(_SQL["take.events"], instance_id)
-    signals = await connection.fetch(_SQL["take.signals"], instance_id)
     pending = row["pending_signal"]
     return Copied(
         copy=InstanceCopy(
             instance=_record(CopiedInstance, row),
-            checkpoints=[_record(CopiedCheckpoint, one) for one in checkpoints],
-            events=[_record(CopiedEvent, one) for one in events],
-            signals=[_record(CopiedSignal, one) for one in signals],
+            checkpoints=await _taken(connection, "checkpoints", CopiedCheckpoint, instance_id),
+            events=await _taken(connection, "events", CopiedEvent, instance_id),
+            signals=await _taken(connection, "signals", CopiedSignal, instance_id),
         ),
         state=State.of(status, row["sleep_until"]),
         open_launch_id=row["launch_id"],
@@ -88,13 +88,34 @@ async def put(
     imported = CopiedEvent(
         event_type=EventType.CUSTOM.value, created_at=at, subtype=IMPORTED, payload=source.encode()
     )
-    for statement, kind, copied in (
-        (_SQL["put.checkpoints"], CopiedCheckpoint, copy.checkpoints),
-        (_SQL["put.events"], CopiedEvent, [*copy.events, imported]),
-        (_SQL["put.signals"], CopiedSignal, copy.signals),
+    for statement, kind, bytes_of, copied in (
+        (_SQL["put.checkpoints"], CopiedCheckpoint, "state", copy.checkpoints),
+        (_SQL["put.events"], CopiedEvent, "payload", [*copy.events, imported]),
+        (_SQL["put.signals"], CopiedSignal, "payload", copy.signals),
     ):
-        await connection.execute(statement, one.instance_id, *_arrays(kind, copied))
+        for piece in _pieces(copied, bytes_of):
+            await connection.execute(statement, one.instance_id, *_arrays(kind, piece))
     return PutCopy(created=True)
+
+
+async def _taken(connection: Connection, noun: str, kind: type[T], instance_id: str) -> list[T]:
+    """Read all records of a kind, by several requests."""
+    rows = connection.cursor(_SQL[f"take.{noun}"], instance_id, prefetch=_MOST_ROWS)
+    return [_record(kind, row) async for row in rows]
+
+
+def _pieces(copied: Sequence[T], bytes_of: str) -> Iterator[list[T]]:
+    """Divide records, so that no statement takes long: it has no more time than any other."""
+    piece: list[T] = []
+    size = 0
+    for one in copied:
+        size += len(getattr(one, bytes_of) or b"")
+        piece.append(one)
+        if len(piece) == _MOST_ROWS or size > _MOST_BYTES:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 def _arrays(kind: type[Any], copied: Sequence[object]) -> list[list[Any]]:
