@@ -88,7 +88,7 @@ async def _check(server: Server, rules: Sequence[Rule], *, keeps: bool) -> list[
 
 
 async def _cleaned_up(database: Database | None) -> str:
-    """Delete the instances that the rules made, and nothing else; say what is left, if any is."""
+    """Delete only the instances that the rules made; print those that are left, if any."""
     if database is None:
         return _left("")
     try:

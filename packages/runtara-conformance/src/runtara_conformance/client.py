@@ -1,7 +1,7 @@
 """
-A client of the instance protocol, on QUIC streams as they are.
+A client of the instance protocol, directly on QUIC streams.
 
-One request is one stream: write a frame, end, and see what comes back.
+Each request is a stream: write a frame, end the stream, and read the answer.
 
     async with connect("127.0.0.1", 8001) as connection:
         await connection.request(RegisterInstanceRequest("order-17", "acme"))
@@ -66,7 +66,7 @@ Reply = Message | EmptyEnd | Reset | Lost
 
 
 class Stream:
-    """One bidirectional stream: any bytes up, and exactly what came down."""
+    """One bidirectional stream: sends any bytes, and has exactly the received bytes."""
 
     def __init__(self, connection: "Connection", number: int) -> None:
         self.received = bytearray()
@@ -85,7 +85,7 @@ class Stream:
         self._connection.reset(self._number, code)
 
     def stop_sending(self, code: int = 0) -> None:
-        """Tell the server that its answer isn't wanted."""
+        """Ask the server not to send its answer."""
         self._connection.stop(self._number, code)
 
     async def until(self, reached: Callable[["Stream"], bool]) -> None:
@@ -95,13 +95,13 @@ class Stream:
             await self._changed.wait()
 
     async def ended(self) -> Ending:
-        """Wait for the end, whatever it is; `received` has all that came before."""
+        """Wait for the end of any kind; `received` has all bytes that came before."""
         while self.ending is None:
             await self.until(lambda stream: stream.ending is not None)
         return self.ending
 
     async def reply(self) -> Reply:
-        """Wait for the end and read what came; raise ValueError if it is no answer at all."""
+        """Wait for the end, and read the answer; raise ValueError if it is no answer."""
         ending = await self.ended()
         if not isinstance(ending, Ended):
             return ending
@@ -110,7 +110,7 @@ class Stream:
         return envelope.unwrap(frame.decode_response(bytes(self.received)))
 
     def note(self, event: QuicEvent) -> None:
-        """Keep what an event says of this stream, and wake the call that waits for it."""
+        """Store an event of this stream, and wake the call that waits for it."""
         match event:
             case StreamDataReceived():
                 self.received += event.data
@@ -196,7 +196,7 @@ class Connection(QuicConnectionProtocol):
 @asynccontextmanager
 async def connect(host: str, port: int) -> AsyncIterator[Connection]:
     """
-    Connect by QUIC v1 without ALPN, whatever certificate the server shows; close on leaving.
+    Connect by QUIC v1 without ALPN, and accept any certificate; the connection closes on exit.
 
     Raises ConnectionError if the server refuses or doesn't answer within the idle timeout.
     """

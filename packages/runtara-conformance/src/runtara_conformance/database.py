@@ -1,6 +1,6 @@
 """
-What only the database shows, and the signals that no instance can send: plain SQL on the tables
-that core.md names. One class a database.
+Access by plain SQL to the tables that core.md names: for data that only the database shows, and for
+signals, which no instance can send. Each database has a class.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Database(Protocol):
         ...
 
     async def put_signal(self, instance_id: str, signal_type: str, payload: bytes = b"") -> None:
-        """Send a signal, in place of whatever is there."""
+        """Store a signal in place of the pending one."""
         ...
 
     async def put_custom_signal(self, instance_id: str, checkpoint_id: str, payload: bytes) -> None:
@@ -57,12 +57,12 @@ class Database(Protocol):
         ...
 
     async def remove(self, prefix: str) -> int:
-        """Delete the instances whose ids begin so, with all that is theirs; tell how many."""
+        """Delete the instances whose ids have this prefix, with their data; return their number."""
         ...
 
 
 class SqliteDatabase:
-    """An SQLite file, opened anew for every statement."""
+    """An SQLite file, opened for each statement."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -88,7 +88,7 @@ class SqliteDatabase:
         return _only(await self._run(sql, instance_id))
 
     async def put_signal(self, instance_id: str, signal_type: str, payload: bytes = b"") -> None:
-        """Send a signal, in place of whatever is there."""
+        """Store a signal in place of the pending one."""
         await self._run("DELETE FROM pending_signals WHERE instance_id = ?", instance_id)
         sql = "INSERT INTO pending_signals (instance_id, signal_type, payload) VALUES (?, ?, ?)"
         await self._run(sql, instance_id, signal_type, payload)
@@ -105,7 +105,7 @@ class SqliteDatabase:
         await self._run(sql, instance_id, tenant_id, given)
 
     async def remove(self, prefix: str) -> int:
-        """Delete the instances whose ids begin so, with all that is theirs; tell how many."""
+        """Delete the instances whose ids have this prefix, with their data; return their number."""
         sql = "DELETE FROM instances WHERE substr(instance_id, 1, ?) = ? RETURNING instance_id"
         return len(await self._run(sql, len(prefix), prefix))
 
@@ -123,7 +123,7 @@ class SqliteDatabase:
 
 
 class PostgresDatabase:
-    """A PostgreSQL database, opened anew for every statement; needs asyncpg."""
+    """A PostgreSQL database, opened for each statement; needs asyncpg."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -149,7 +149,7 @@ class PostgresDatabase:
         return _only(await self._run(sql, instance_id))
 
     async def put_signal(self, instance_id: str, signal_type: str, payload: bytes = b"") -> None:
-        """Send a signal, in place of whatever is there."""
+        """Store a signal in place of the pending one."""
         await self._run("DELETE FROM pending_signals WHERE instance_id = $1", instance_id)
         columns = "(instance_id, signal_type, payload)"
         sql = f"INSERT INTO pending_signals {columns} VALUES ($1, $2::text::signal_type, $3)"
@@ -167,7 +167,7 @@ class PostgresDatabase:
         await self._run(sql, instance_id, tenant_id, given)
 
     async def remove(self, prefix: str) -> int:
-        """Delete the instances whose ids begin so, with all that is theirs; tell how many."""
+        """Delete the instances whose ids have this prefix, with their data; return their number."""
         sql = "DELETE FROM instances WHERE starts_with(instance_id, $1) RETURNING instance_id"
         return len(await self._run(sql, prefix))
 
@@ -182,7 +182,7 @@ class PostgresDatabase:
 
 
 def open_database(url: str) -> Database:
-    """Open what the URL names; raise `DatabaseUrlError` in one line if that can't be."""
+    """Open the database of a URL; raise `DatabaseUrlError`, with one line, if that fails."""
     if url.startswith(("postgres://", "postgresql://")):
         if find_spec("asyncpg") is None:
             raise DatabaseUrlError(f"--database-url for PostgreSQL: {_TO_INSTALL}")

@@ -1,4 +1,4 @@
-"""What a rule says when the server did something else: what was expected, and what came."""
+"""Expectations of rules; a failure has the expected and the actual result."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -51,7 +51,7 @@ def expect(expected: str, kept: bool, came: object) -> None:
 
 
 def same(what: str, came: object, wanted: object) -> None:
-    """Expect exactly what was wanted."""
+    """Expect exactly this value."""
     expect(f"{what}: {_clipped(repr(wanted))}", came == wanted, came)
 
 

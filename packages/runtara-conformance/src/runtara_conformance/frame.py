@@ -8,7 +8,7 @@ MAX_PAYLOAD = 64 * 1024 * 1024
 
 
 class FrameType(IntEnum):
-    """What a frame carries; any other number may be sent too, to see it refused."""
+    """The type of a frame; any other number may be sent too, to check that it is refused."""
 
     REQUEST = 1
     RESPONSE = 2

@@ -27,7 +27,7 @@ class Message:
     unknown: tuple[Field, ...] = field(default=(), kw_only=True)
 
     def encode(self) -> bytes:
-        """Write what is not at its default, the lowest number first, then what is unknown."""
+        """Write the fields without default values, by number, and then the unknown fields."""
         return protobuf.encode([*self._present(), *self.unknown])
 
     @classmethod

@@ -4,7 +4,7 @@ The messages of the instance protocol, field by field as protocol.md lists them.
 An optional field is None when it is absent. Numbers from 100 up are extensions: a server may not
 know them. An enum is a plain `int` on a message, so that an unlisted number can be sent too.
 """
-# ruff: noqa: RUF009 - what these calls return is made for the field, and used once.
+# ruff: noqa: RUF009 - the results of these calls are made for one field each.
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -37,7 +37,7 @@ class EventType(IntEnum):
 
 
 class SignalType(IntEnum):
-    """What an operator asks of a running instance."""
+    """An operator's signal to a running instance."""
 
     CANCEL = 0
     PAUSE = 1
@@ -81,7 +81,7 @@ class Signal(Message):
 
 @dataclass(frozen=True, slots=True)
 class CustomSignal(Message):
-    """What was sent to one checkpoint of one instance."""
+    """A value sent to one checkpoint id of an instance."""
 
     checkpoint_id: str = text(1)
     payload: bytes = binary(2)
@@ -142,7 +142,7 @@ class SleepResponse(Message):
 
 @dataclass(frozen=True, slots=True)
 class InstanceEvent(Message):
-    """What happened: an ending, a suspension, a heartbeat, or something of the workflow's own."""
+    """An event: an ending, a suspension, a heartbeat, or an event that the workflow defines."""
 
     instance_id: str = text(1)
     event_type: int = integer(2)
@@ -203,7 +203,7 @@ class PollSignalsRequest(Message):
 
 @dataclass(frozen=True, slots=True)
 class PollSignalsResponse(Message):
-    """What is pending, if anything."""
+    """The pending signals, if there are any."""
 
     signal: Signal | None = opt_message(1, Signal)
     custom_signal: CustomSignal | None = opt_message(2, CustomSignal)
@@ -293,7 +293,7 @@ class StartChildResponse(Message):
 
 @dataclass(frozen=True, slots=True)
 class CancelChildRequest(Message):
-    """A run tells a child of its own to cancel."""
+    """A run sends a child of its instance a cancel."""
 
     instance_id: str = text(1)
     child_id: str = text(2)

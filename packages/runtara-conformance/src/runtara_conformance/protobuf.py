@@ -1,8 +1,8 @@
 """
-The protobuf wire format: a message is a row of (field number, value), nothing more.
+The protobuf wire format: a message is a sequence of pairs (field number, value).
 
-A value is an `int` (a varint), `bytes` (length-delimited: strings, bytes and nested messages
-look alike) or `Fixed` (four or eight bytes as they are). What a field means is not known here.
+A value is an `int` (a varint), `bytes` (length-delimited: strings, bytes and nested messages look
+alike) or `Fixed` (four or eight raw bytes). This module does not know the meaning of fields.
 """
 
 from collections.abc import Iterable

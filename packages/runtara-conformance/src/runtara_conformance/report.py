@@ -1,4 +1,4 @@
-"""What the outcomes look like: lines for a person, JUnit for a build, JSON for a program."""
+"""Writes the outcomes: lines for people, JUnit for a build, JSON for programs."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ ALL_PASSED, SOME_FAILED, USAGE, SOME_NOT_RUN = 0, 1, 2, 3
 
 
 def line(outcome: Outcome) -> str:
-    """Say one rule's outcome; where it isn't a pass, why."""
+    """Return the line of one rule's outcome, with the reason if it is not a pass."""
     rule = outcome.rule
     said = f"{outcome.verdict:<7}  {rule}  {rule.says}"
     if outcome.verdict is Verdict.FAIL:

@@ -1,4 +1,4 @@
-"""A rule: a sentence of the documents, and what to do to a server to see it kept."""
+"""A rule: a sentence of the documents, and the test that a server keeps it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ class Tier(StrEnum):
 
 
 class Pace(StrEnum):
-    """How a rule runs beside others."""
+    """How a rule runs at the same time as others."""
 
     QUICK = "quick"
     """Beside a few others."""
     PATIENT = "patient"
-    """Mostly waits: from the start, beside everything."""
+    """Mostly waits: it runs from the start, at the same time as all others."""
     HEAVY = "heavy"
-    """Moves so much that it would disturb the times of others: alone, at the end."""
+    """Makes so much load that it would disturb other rules: it runs alone, at the end."""
 
 
 LIMITS = {Pace.QUICK: 20.0, Pace.PATIENT: 60.0, Pace.HEAVY: 400.0}
@@ -56,7 +56,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """What a file of rules is about; calling it registers the function below as a rule."""
+    """The subject of a file of rules; as a decorator it registers a function as a rule."""
 
     name: str
     tier: Tier

@@ -1,4 +1,4 @@
-"""Run rules against a server, a few at a time, and tell each outcome as it comes."""
+"""Runs rules against a server, a few at a time, and reports each outcome as it comes."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One rule's verdict; where it failed, what was expected and what came."""
+    """One rule's outcome; after a failure, the expected and the actual result."""
 
     rule: Rule
     verdict: Verdict
@@ -59,7 +59,7 @@ async def run_rules(
 
 
 async def run_rule(rule: Rule, server: Server) -> Outcome:
-    """Run one rule; whatever it raises is the failure of this rule alone."""
+    """Run one rule; any error that it raises fails only this rule."""
     if rule.database and server.known_database is None:
         return Outcome(rule, Verdict.NOT_RUN, came="needs --database-url")
     loop = asyncio.get_running_loop()

@@ -30,7 +30,7 @@ from runtara_conformance.messages import (
 )
 
 OURS = f"conformance-{uuid.uuid4().hex[:12]}-"
-"""What the ids of all that this process makes begin with, and no others do."""
+"""The prefix of the ids that this process makes; no other ids begin with it."""
 
 
 def fresh(kind: str = "instance") -> str:
@@ -99,7 +99,7 @@ class Instance:
         await self.event(EventType.FAILED, error)
 
     async def suspend(self) -> None:
-        """Say that it is suspended."""
+        """Report that the instance is suspended."""
         await self.event(EventType.SUSPENDED)
 
     async def status(self) -> GetInstanceStatusResponse:
@@ -156,13 +156,13 @@ class Server:
 
     @asynccontextmanager
     async def unborn(self) -> AsyncIterator[Instance]:
-        """Give an instance that the server has never heard of, on a connection of its own."""
+        """Yield an instance that the server does not know, on a separate connection."""
         async with self.connect() as connection:
             yield Instance(connection, fresh(), fresh("tenant"))
 
     @asynccontextmanager
     async def instance(self) -> AsyncIterator[Instance]:
-        """Give a running instance, on a connection of its own that registered it."""
+        """Yield a running instance, on a separate connection that has registered it."""
         async with self.unborn() as one:
             await one.register()
             yield one

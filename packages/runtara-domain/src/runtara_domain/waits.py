@@ -161,7 +161,7 @@ class Waits:
     async def _watch_once(self) -> None:
         try:
             async with self._watch(self.recheck):
-                self.recheck(None)  # The watch tells of no change before it began.
+                self.recheck(None)  # The watch reports no earlier change.
                 while self._is_in_use():
                     await self._clock.pause(_LINGER)
         except DatabaseError as error:

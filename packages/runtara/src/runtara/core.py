@@ -39,7 +39,7 @@ class Instances(Protocol):
         ...
 
     async def wait(self, instance_id: str, within: timedelta | None = None) -> Instance:
-        """Wait until the instance is final; after `within` give it as it stands then."""
+        """Return the instance once it is final, or after `within`."""
         ...
 
     def list(self, which: InstanceFilter) -> AsyncIterator[InstanceSummary]:
@@ -47,15 +47,15 @@ class Instances(Protocol):
         ...
 
     async def cancel(self, instance_id: str, reason: bytes = b"") -> None:
-        """Ask it to clean up and end as CANCELLED."""
+        """Send the instance a cancel: it cleans up and ends as CANCELLED."""
         ...
 
     async def pause(self, instance_id: str) -> None:
-        """Ask it to suspend at its next durable call until it is resumed."""
+        """Send the instance a pause: it suspends at its next durable call until it is resumed."""
         ...
 
     async def resume(self, instance_id: str) -> None:
-        """Make a paused, sleeping, blocked or backing-off instance launchable now."""
+        """Make an instance launchable now that is paused, asleep, blocked or in back-off."""
         ...
 
     async def send(self, instance_id: str, name: str, payload: bytes) -> Sent:
@@ -63,11 +63,11 @@ class Instances(Protocol):
         ...
 
     async def history(self, instance_id: str) -> Sequence[tuple[str, bytes | None]]:
-        """Read its checkpoints in the order of saving; None: a state of more than 64 KiB."""
+        """Return all checkpoint ids and states, oldest first; None for a state above 64 KiB."""
         ...
 
     async def retry(self, instance_id: str, *, forget: tuple[str, ...] = ()) -> None:
-        """Let a FAILED or CANCELLED instance go on; its results stay, but those to forget."""
+        """Let a FAILED or CANCELLED instance go on, without the results to forget."""
         ...
 
     async def fork(
@@ -77,7 +77,7 @@ class Instances(Protocol):
         new_instance_id: str | None = None,
         before: str | None = None,
     ) -> Forked:
-        """Make an instance with the same input and a copy of the history up to a checkpoint."""
+        """Create an instance with the same input and a copy of the history before a checkpoint."""
         ...
 
 
@@ -108,7 +108,7 @@ class RunsOfWorker(Protocol):
     def __contains__(self, launch_id: str) -> bool: ...
 
     def start(self, order: Order) -> None:
-        """Begin a run, once however often it is asked."""
+        """Begin a run; repeated calls begin one run."""
         ...
 
     def leave(self, launch_id: str) -> None:
@@ -141,8 +141,8 @@ class Plan:
     """
     The workflows of a worker, and its limits. grace: the time for running steps at its end.
 
-    max_crashes: the crashes in a row without progress after which an instance fails; servers have a
-    setting of their own.
+    max_crashes: the crashes in a row without progress after which an instance fails; servers use
+    their own setting.
     """
 
     tenant_id: str

@@ -1,4 +1,4 @@
-"""Activity: `last_activity_at`, moved by whatever shows a live process."""
+"""Activity: `last_activity_at`, which every sign of life moves."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,20 +12,20 @@ from runtara_conformance.subject import Instance, Server
 
 rule = Noun("activity", Tier.CORE, database=True)
 
-# "Written within a second", and what a busy machine adds to it.
+# "Written within a second", and a margin for a busy machine.
 WITHIN = 2.5
 SETTLED = 1.5
 
 
 async def last(server: Server, one: Instance) -> datetime | None:
-    """Read when it was last heard of."""
+    """Read the time of the last sign of life."""
     row = await server.database.instance(one.id)
     return cast(datetime | None, row["last_activity_at"])
 
 
 async def is_moved_by(server: Server, one: Instance, act: Callable[[], Awaitable[object]]) -> None:
     """Expect the act to move it in time."""
-    # What was gathered before must be written before, or it would be taken for this act's.
+    # Earlier signs of life must be written first, or they would count as this act's.
     await asyncio.sleep(SETTLED)
     before = await last(server, one)
     await act()

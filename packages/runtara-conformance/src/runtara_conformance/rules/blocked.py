@@ -1,4 +1,4 @@
-"""Blocked: the code can't go on with this history; and what a suspended instance awaits."""
+"""Blocked instances, whose code can't go on with their history, and waits of suspended ones."""
 
 from runtara_conformance.expect import answered, expect, refused, same, within
 from runtara_conformance.messages import (
@@ -21,7 +21,7 @@ WAITS = '[{"kind": "promise", "name": "approved"}]'
 
 
 async def suspend(one: Instance, reason: str | None = None, waits: str | None = None) -> None:
-    """Say `suspended`, why it can't go on, and what it waits for."""
+    """Report `suspended` with the blocked reason and the waits."""
     event = InstanceEvent(one.id, EventType.SUSPENDED, blocked_reason=reason, waits=waits)
     expect("success", answered(await one.ask(event), InstanceEventResponse).success, event)
 

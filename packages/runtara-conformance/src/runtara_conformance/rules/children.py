@@ -1,4 +1,4 @@
-"""StartChild, and what a parent hears when a child of it has ended."""
+"""StartChild, and the signal that a parent gets when a child has ended."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ INLINE = 64 * 1024
 
 
 async def started(parent: Instance, child: Instance, workflow: str = "w") -> bool:
-    """Start a child, and tell whether it was created."""
+    """Start a child, and return whether it was created."""
     request = StartChildRequest(parent.id, child.id, workflow, b"17")
     return answered(await parent.ask(request), StartChildResponse).created
 

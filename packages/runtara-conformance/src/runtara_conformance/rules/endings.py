@@ -162,7 +162,7 @@ async def one_of_racing_endings_is_taken(server: Server) -> None:
 
 
 def success(reply: Reply) -> bool:
-    """Whether an ending was taken; it may only be refused as one that came too late."""
+    """Return whether an ending was accepted; only a late ending may be refused."""
     if isinstance(reply, RpcError):
         refused(reply, "INVALID_INSTANCE_STATE")
         return False

@@ -1,4 +1,4 @@
-"""Frames: what a stream carries, and what happens to one that carries something else."""
+"""Frames: the content of a stream, and the refusal of other content."""
 
 import asyncio
 

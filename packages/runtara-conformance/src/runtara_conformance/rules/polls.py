@@ -1,4 +1,4 @@
-"""Polls: what is pending, now or within the time one waits."""
+"""Polls: signals that are pending now, or come within the wait."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The envelope: what is in the oneof, and what a client of the future may put there."""
+"""The envelope: the operations in the oneof, and unknown ones of newer clients."""
 
 from runtara_conformance import envelope, frame, protobuf
 from runtara_conformance.client import Connection, Reply, Reset
@@ -31,7 +31,7 @@ FUTURE: tuple[Field, ...] = (
 
 
 async def sent(connection: Connection, fields: list[Field]) -> Reply:
-    """Send an RpcRequest with these fields, whatever they are."""
+    """Send an RpcRequest with these fields, valid or not."""
     stream = connection.raw_stream()
     stream.write(frame.encode(protobuf.encode(fields)), end=True)
     return await stream.reply()

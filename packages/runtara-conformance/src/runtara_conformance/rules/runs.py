@@ -1,4 +1,4 @@
-"""Runs: each registration begins one, and what an older one asks is refused."""
+"""Runs: each registration begins a run, and requests of older runs are refused."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ rule = Noun("runs", Tier.CORE)
 
 @asynccontextmanager
 async def superseded(server: Server) -> AsyncIterator[tuple[Instance, Instance]]:
-    """Give an instance through the connection of its first run, and of its second."""
+    """Yield an instance on the connections of its first and its second run."""
     async with server.instance() as first, server.connect() as connection:
         await first.saves("a", b"1")
         second = first.on(connection)

@@ -1,4 +1,4 @@
-"""Sleep: a deadline that is kept, whatever happens to the client that asked."""
+"""Sleep: a deadline that is stored, even if its client is gone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What only the database shows of registrations, checkpoints and events."""
+"""Stored data of registrations, checkpoints and events that only the database shows."""
 
 import asyncio
 import time

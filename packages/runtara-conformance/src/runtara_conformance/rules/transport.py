@@ -22,7 +22,7 @@ SOON = 5.0
 
 
 async def kept(one: Instance, checkpoint_id: str) -> bytes | None:
-    """Give the state of a checkpoint, None while there is none."""
+    """Return the state of a checkpoint, None while there is none."""
     answer = await one.get(checkpoint_id)
     return answer.state if answer.found else None
 

@@ -1,4 +1,4 @@
-"""Values: what an id may be, and how long."""
+"""Values: the form and the length of ids."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What operators and code do to schedules, beside their ticks."""
+"""Operations on schedules by operators and code; the scheduler executes ticks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Upcoming:
 
 @dataclass(frozen=True, slots=True)
 class Triggered:
-    """What was asked to be started, and what the start found."""
+    """The start of a triggered instance, and its outcome."""
 
     start: InstanceStart
     started: Started
@@ -42,7 +42,7 @@ class ManageSchedules:
     calendar: Calendar
 
     async def put(self, schedule: Schedule, *, at: datetime) -> bool:
-        """Keep or replace a schedule; True if there was none. Raises InvalidValue."""
+        """Store or replace a schedule; True if it is new. Raises InvalidValue."""
         next_tick_at = self._checked(schedule.timing, at)
         return await self.schedules.put(schedule, next_tick_at=next_tick_at, at=at)
 
@@ -55,7 +55,7 @@ class ManageSchedules:
         *,
         at: datetime,
     ) -> Declared:
-        """Keep what a version of the code says of a workflow's schedule; raises InvalidValue."""
+        """Store the schedule that a version of the code declares; raises InvalidValue."""
         declaration = Declaration(
             tenant_id=tenant_id,
             name=name,
@@ -66,7 +66,7 @@ class ManageSchedules:
         return await self.schedules.declare(declaration, at=at)
 
     async def resume(self, tenant_id: str, name: str, *, at: datetime) -> bool:
-        """Have a schedule go on with ticks from now on; False if there is none."""
+        """Resume a schedule with ticks from now on; False if there is none."""
         while True:
             read = await self.schedules.get(tenant_id, name)
             if read is None or read.paused_by is None:
@@ -78,7 +78,7 @@ class ManageSchedules:
     async def trigger(
         self, tenant_id: str, name: str, *, at: datetime, offer: Offer | None = None
     ) -> Triggered | None:
-        """Start one instance now, beside the ticks; None if there is no such schedule."""
+        """Start one instance now, in addition to the ticks; None if there is no such schedule."""
         read = await self.schedules.get(tenant_id, name)
         if read is None:
             return None
@@ -89,7 +89,7 @@ class ManageSchedules:
     async def upcoming(
         self, tenant_id: str, name: str, *, limit: int, at: datetime
     ) -> Sequence[Upcoming] | None:
-        """Return the ticks to come, also of one that is paused; None if there is none."""
+        """Return the next ticks, also of a paused schedule; None if there is no such schedule."""
         read = await self.schedules.get(tenant_id, name)
         if read is None:
             return None
@@ -114,10 +114,10 @@ class ManageSchedules:
         at: datetime,
     ) -> Sequence[Upcoming] | None:
         """
-        Start the ticks of a past period that were not started; `until` is not included.
+        Start the ticks of a past period that were not started; `until` is exclusive.
 
-        Each instance has the id of its tick, so that no tick starts twice. Raises InvalidValue for
-        a period that is not over, or of more than MAX_BACKFILLED ticks, and then starts nothing.
+        Each instance has the id of its tick, so that no tick starts twice. Raises InvalidValue, and
+        starts nothing, for a period that is not past or has more than MAX_BACKFILLED ticks.
         """
         if not since <= until <= at:
             raise InvalidValue(f"from_ms, until_ms: take a past period, got {since} to {until}")

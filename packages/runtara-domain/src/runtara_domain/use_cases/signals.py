@@ -1,4 +1,4 @@
-"""Telling instances something, and their hearing it."""
+"""Sending, polling and acknowledging signals."""
 
 import json
 from collections.abc import Collection
@@ -26,7 +26,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class PollSignals:
-    """Read what is pending, and wait for it if there is nothing yet."""
+    """Read pending signals, and wait for one if there is none."""
 
     signals: Signals
     waits: Waits
@@ -63,7 +63,7 @@ class PollSignals:
                         # A signal may have come in the same iteration of the loop.
                         return await self._read(caller, checkpoint_ids)
                     case WakeReason.DISCONNECTED | WakeReason.ENDING:
-                        # No session shows that the caller lives.
+                        # The session is closed, so the poll is no sign of life.
                         return pending
 
     async def _read(self, caller: Caller, checkpoint_ids: Collection[str]) -> Pending:
@@ -75,7 +75,7 @@ class PollSignals:
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgeSignal:
-    """Take an instance's acknowledgement of a signal."""
+    """Acknowledge a signal for an instance."""
 
     signals: Signals
     waits: Waits
@@ -121,9 +121,9 @@ class SendCustomSignal:
     """
     Send an open instance a value for one of its checkpoints; a sleeping instance is then due.
 
-    The first value stands, and a later one changes nothing. A value is kept even if nothing waits
-    for it: the workflow may wait for it later. Raises InstanceNotFound, or InvalidInstanceState for
-    a finished instance.
+    The first value stands, and a later one changes nothing. A value is stored even if the instance
+    does not wait for it yet. Raises InstanceNotFound, or InvalidInstanceState for a finished
+    instance.
     """
 
     signals: Signals
@@ -140,10 +140,10 @@ class SendCustomSignal:
 
 def _hint(instance_id: str, name: str, delivered: Delivered) -> str | None:
     """
-    Say that an instance is not known to wait for this name, and what it waits for; None: it may.
+    Return the hint that an instance is not known to wait for this name; None: it may wait for it.
 
-    What a suspended instance waits for is known. A running one reports a wait that has lasted a
-    second, so shorter waits are unknown. Reports of other programs than our SDK are not read.
+    The waits of a suspended instance are known. A running one reports only waits of more than a
+    second. Reports of other programs than our SDK are not read.
     """
     before, waits = delivered.before, delivered.waits
     if before is None:
@@ -164,7 +164,7 @@ def _hint(instance_id: str, name: str, delivered: Delivered) -> str | None:
 
 
 def _names(waits: str | None) -> list[str] | None:
-    """List the names to which values are awaited; None for what another program wrote."""
+    """Return the names for which an instance waits; None for another program's report."""
     try:
         found = json.loads(waits or "")
         return [one["name"] for one in found if one["kind"] in _SENT_TO]

@@ -1,4 +1,4 @@
-"""Sleeping durably: put down at once, held until the deadline."""
+"""Durable sleeps: stored at once, and held until the deadline."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SleepDurably:
-    """Keep a deadline, and return when it has come or a cancel is pending."""
+    """Store a deadline, and return when it has passed or a cancel is pending."""
 
     checkpoints: Checkpoints
     claims: Claims

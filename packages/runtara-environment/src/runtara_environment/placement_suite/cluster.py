@@ -1,4 +1,4 @@
-"""What a placement of several nodes promises besides, as tests."""
+"""The further promises of a placement with several nodes, as tests."""
 
 import asyncio
 from datetime import timedelta
@@ -30,7 +30,7 @@ class ClusterContract(PlacementContract):
         raise NotImplementedError
 
     async def test_what_no_node_has_free_waits_and_says_why(self, rig: Rig) -> None:
-        """The launch is given back, to be tried again, with what it asks for and what there is."""
+        """The launch is given back to be tried again, with the requested and the free resources."""
         image = await rig.image(b"#!/bin/sh\n", memory_mb=FAR_TOO_MUCH_MB)
         # A busy cluster may not answer at first: then the launch is given back, too.
         for _ in range(5):
@@ -80,7 +80,7 @@ class ClusterContract(PlacementContract):
         assert [one.assignment.instance_id for one in after] == [waiting]
 
     async def _launched_or_waiting(self, rig: Rig) -> tuple[Launched, LaunchEnd | None]:
-        """Launch what takes a node's CPUs; with its end if no node has them free."""
+        """Launch a process that takes a node's CPUs; return its end if no node has them free."""
         mark = rig.mark()
         script = f"#!/bin/sh\necho up > {mark}; exec sleep 1000\n"
         await rig.instance(await rig.image(script.encode(), cpus=self.node_cpus))
@@ -107,7 +107,7 @@ class ClusterContract(PlacementContract):
         return found
 
     async def test_a_lost_node_loses_its_launches(self, rig: Rig) -> None:
-        """Something else than the node tells their ends, and launches go on elsewhere."""
+        """The ends are reported without the node, and launches go on elsewhere."""
         mark = rig.mark()
         launched = await rig.shell(LIVES.format(mark=mark))
         await rig.until_there(mark)

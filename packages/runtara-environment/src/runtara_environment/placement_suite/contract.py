@@ -1,4 +1,4 @@
-"""What every placement promises, as tests."""
+"""The promises of every placement, as tests."""
 
 import asyncio
 import io
@@ -47,7 +47,7 @@ def _twins() -> bytes:
 @pytest.mark.asyncio(loop_scope="class")
 class PlacementContract:
     """
-    Derive from it, beside a fixture `rig` of class scope with the loop scope `class`.
+    Derive from it, and provide a fixture `rig` of class scope with the loop scope `class`.
 
     `lose_engine` kills the owner of the placement's processes: a spawner, or an engine's head.
     """
@@ -59,7 +59,7 @@ class PlacementContract:
     # How launches end
 
     async def test_exit_codes_and_output(self, rig: Rig) -> None:
-        """The end has the exit code, the last of the output, and what the process used."""
+        """The end has the exit code, the end of the output, and the used resources."""
         fails = await rig.shell("echo words; echo more >&2; exit 7")
         ends = await rig.shell("exit 0")
 
@@ -76,7 +76,7 @@ class PlacementContract:
         assert (end.cause, end.exit_code, end.signal) == (Cause.KILLED, None, 11)
 
     async def test_input_and_output_json(self, rig: Rig) -> None:
-        """A process finds its input, and its end has what it leaves."""
+        """A process finds its input, and its end has its output."""
         script = (
             """printf '{"status": "completed", "result": %s}' "$(cat input.json)" > output.json"""
         )
@@ -90,7 +90,7 @@ class PlacementContract:
             assert json.loads(output.result or b"null") == result
 
     async def test_a_process_knows_its_launch(self, rig: Rig) -> None:
-        """By it the core tells a twin from the launch that counts."""
+        """By its id the core tells the current launch from an old process of the instance."""
         mark = rig.mark()
         launched = await rig.shell(f'env > "{mark}.new"; mv "{mark}.new" "{mark}"')
         await rig.ended(launched)
@@ -144,7 +144,7 @@ class PlacementContract:
         await rig.until_unlocked(mark)
 
     async def test_a_signal_to_no_process_does_nothing(self, rig: Rig) -> None:
-        """Neither to one that never was, nor to one that has ended."""
+        """A signal to an unknown process, or to one that has ended, does nothing."""
         launched = await rig.shell("exit 3")
         await rig.end_of(launched)
         await rig.placement.send("no such launch", StopSignal.KILL)

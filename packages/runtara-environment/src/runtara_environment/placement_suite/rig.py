@@ -47,7 +47,7 @@ class Launched:
         return self.assignment.launch_id
 
     def row(self) -> OpenLaunch:
-        """Give the row that the next environment finds of it."""
+        """Return the row that the next environment reads for it."""
         one = self.assignment
         return OpenLaunch(
             launch_id=one.launch_id,
@@ -137,7 +137,7 @@ class Rig:
         return (await self.persistence.images.register(new, upload, at=at)).image
 
     def assigned(self, image: Image, instance_id: str | None = None) -> Launched:
-        """Give a launch as it is claimed."""
+        """Return a launch as a claim returns it."""
         return Launched(
             Assignment(
                 launch_id=new_launch_id(),
@@ -159,7 +159,7 @@ class Rig:
         return start.instance_id
 
     async def claimed(self) -> list[Launched]:
-        """Claim what is launchable, as an environment does."""
+        """Claim launchable instances, as an environment does."""
         environment = NewEnvironment(environment_id=ENVIRONMENT, machine="the rig's", capacity=99)
         await self.persistence.environments.open(environment, ttl=timedelta(hours=1))
         offer = Offer(
@@ -183,7 +183,7 @@ class Rig:
         )
 
     async def start(self, launched: Launched, given: bytes | None = None) -> Launched:
-        """Have its process started."""
+        """Start its process."""
         launched.handle = await self.placement.launch(
             launched.assignment, given, may_start=lambda: True
         )
@@ -196,7 +196,7 @@ class Rig:
         image = await self.image(f"#!/bin/sh\n{script}\n".encode(), **metadata)  # type: ignore[arg-type]  # Metadata by name.
         return await self.start(self.assigned(image), given)
 
-    # What becomes of it
+    # Ends
 
     async def ended(self, launched: Launched) -> LaunchEnd:
         """Wait for a launch's end, and confirm it as the engine does once the verdict is stored."""
@@ -221,7 +221,7 @@ class Rig:
         return await self.ended(launched)
 
     def mark(self) -> Path:
-        """Give the path of a file, which is not there yet, for a process to write."""
+        """Return the path of a missing file for a process to write."""
         return self.folder / uuid4().hex
 
     async def until_there(self, mark: Path) -> str:

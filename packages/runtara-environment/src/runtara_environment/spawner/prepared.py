@@ -45,8 +45,8 @@ class Prepared:
     A process that waits for a launch, in a control group of its own.
 
     `channel` is a socket. It has something to read when the process has begun its launch, or has
-    ended. is_answered: the interpreter has told its pid, or that there is none. So it is a child of
-    the spawner. pid: None as long as neither has told it.
+    ended. is_answered: the interpreter has reported the pid, or that there is none; then the
+    process is a child of the spawner. pid: None until the interpreter or the process reports it.
     """
 
     cgroup: Cgroup

@@ -24,12 +24,12 @@ class Watchers:
             self._watches.remove(watch)
 
     def tell(self, instance_id: str) -> None:
-        """Tell the watches that a signal for the instance was put in."""
+        """Call the watches for a new signal of the instance."""
         for changed, _ in list(self._watches):
             changed([instance_id])
 
     def tell_launchable(self) -> None:
-        """Tell the watches that an instance may have become launchable."""
+        """Call the watches because an instance may have become launchable."""
         for _, launchable in list(self._watches):
             if launchable is not None:
                 launchable()

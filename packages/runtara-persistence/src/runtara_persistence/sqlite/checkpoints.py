@@ -89,7 +89,7 @@ class SqliteCheckpoints:
         if after is State.ASLEEP:
             asleep_until = from_optional(sleep_until) if before.state is State.ASLEEP else None
             until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)
-            # Claimed before it falls asleep: watches are told of an instance asleep and unclaimed.
+            # Claimed before it falls asleep: the watch calls for instances asleep and unclaimed.
             if not sleep.detach:
                 _claim(connection, key, claim, at)
             _fall_asleep(connection, key, sleep, until)

@@ -179,10 +179,10 @@ class OnDatabase(Protocol):
 
 
 class Told(Protocol):
-    """A watch, which is told for which instances signals were put in."""
+    """A watch, which gets the ids of instances with new signals."""
 
     def tell(self, instance_ids: Collection[str]) -> None:
-        """Tell the watch these instances' ids; the collection may be empty."""
+        """Report these instances' ids to the watch; the collection may be empty."""
 
 
 class Telling(OnDatabase, Protocol):
@@ -233,9 +233,9 @@ def write_and_tell(
     attempt: str,
 ) -> Callable[[TellingMethod[TellingNoun, P, T]], AsyncMethod[TellingNoun, P, T]]:
     """
-    Like `write`, and tell the watch the ids of instances that the step puts into its list.
+    Like `write`, and call the watch with the ids of instances that the step puts into its list.
 
-    The watch is told once the step is durable, even if the caller was cancelled.
+    The watch is called once the step is durable, even if the caller was cancelled.
     """
 
     def decorate(method: TellingMethod[TellingNoun, P, T]) -> AsyncMethod[TellingNoun, P, T]:

@@ -28,7 +28,7 @@ _INSTANCES = queries.load("runtara_persistence.sqlite", "instances.sql")
 
 
 class SqliteEvents:
-    """Fits `runtara_domain.ports.events.Events`; tells the watch which parents got an ending."""
+    """Fits `runtara_domain.ports.events.Events`; calls the watch for parents that get an end."""
 
     def __init__(self, database: Database, watch: Watch) -> None:
         self._database = database

@@ -19,9 +19,10 @@ Step: TypeAlias = Callable[[sqlite3.Connection], T]
 @dataclass(slots=True, eq=False)
 class Shared(Generic[S, T]):
     """
-    A step that is carried out in one call with the neighbouring steps of its kind in a group.
+    A step that is executed in one call with the neighbouring steps of its kind in a group.
 
-    together: carries out all that is asked as if one after the other; returns one outcome each.
+    together: executes all of them, with the effect of one after the other, and returns an outcome
+    for each.
     """
 
     together: Callable[[sqlite3.Connection, Sequence[S]], Sequence[T]]
@@ -34,7 +35,7 @@ class Shared(Generic[S, T]):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A step was carried out; if it wrote, its effect is durable."""
+    """A step was executed; if it wrote, its effect is durable."""
 
     value: Any  # The steps of a group have different types; `StepThread.run` restores the type.
 
@@ -52,7 +53,7 @@ Outcome: TypeAlias = Done | Failed
 
 def commit_together(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Outcome]:
     """
-    Carry out the steps in one transaction; if one of them raises, carry out each step in its own
+    Execute the steps in one transaction; if one of them raises, execute each step in its own
     transaction, in order.
 
     A step that raises thus fails alone. If a transaction can't begin or commit, all its steps fail,
@@ -69,7 +70,7 @@ def commit_together(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) 
 
 
 def read_each(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Outcome]:
-    """Carry out steps that only read; each sees what is committed when it runs. Raises nothing."""
+    """Execute steps that only read; each sees the data committed before it. Raises nothing."""
     return [_read(connection, step) for step in steps]
 
 

@@ -66,7 +66,7 @@ _NEWEST = "~"
 
 class SqliteInstances:
     """
-    Fits `runtara_domain.ports.instances.Instances`; tells the watch which parents got an ending.
+    Fits `runtara_domain.ports.instances.Instances`; calls the watch for parents that get an end.
     """
 
     def __init__(self, database: Database, watch: Watch) -> None:

@@ -29,7 +29,7 @@ _SQL = queries.load("runtara_persistence.sqlite", "signals.sql")
 
 
 class SqliteSignals:
-    """Fits `runtara_domain.ports.signals.Signals`; tells the watch of signals that it puts in."""
+    """Fits `runtara_domain.ports.signals.Signals`; calls the watch for each signal."""
 
     def __init__(self, database: Database, watch: Watch) -> None:
         self._database = database

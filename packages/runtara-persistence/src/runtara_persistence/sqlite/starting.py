@@ -40,7 +40,7 @@ def start(
     claims = None if offer is None else claiming.claim_with_start(connection, offer, at)
     taken = [] if claims is None else [one.instance_id for one in claims.assignments]
     if taken == [start.instance_id]:
-        # The new instance is claimed already: a watch that is told of it would claim in vain.
+        # The new instance is claimed already: a watch that is called would claim in vain.
         connection.execute(_SQL["start.untell"], {"changes": changes})
     return Started(created=True, claims=claims)
 

@@ -50,7 +50,7 @@ class Watch:
         self._told: list[OnChanged] = []
 
     def tell(self, instance_ids: Collection[str]) -> None:
-        """Report that signals for these instances were put in; the collection may be empty."""
+        """Report new signals for these instances; the collection may be empty."""
         if not instance_ids:
             return
         for changed in list(self._told):

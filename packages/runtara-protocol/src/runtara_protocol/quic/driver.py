@@ -192,7 +192,7 @@ class Driver(Endpoint):
             self._timer = None
         self._datapath.forget(self)
         self._on_closed(reason)
-        # After this iteration: the machine may be at work now.
+        # After this iteration: the machine may be running now.
         self.loop.call_soon(_take_apart, self._quic)
 
 

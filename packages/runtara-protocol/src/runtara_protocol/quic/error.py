@@ -16,7 +16,7 @@ class ConnectionLost(ConnectionError):
 
 
 class ConnectError(ConnectionError):
-    """No connection could be made; the message tells a person why."""
+    """No connection could be made; the message has the reason for people."""
 
 
 class TrustFailure(StrEnum):

@@ -183,6 +183,6 @@ class _Door(Endpoint):
         """Do nothing: the door sends its answers at once."""
 
     def crash(self) -> None:
-        """Give up the connection that was at work."""
+        """Give up the connection that was being processed."""
         if self._touched:
             self._touched.pop().crash()

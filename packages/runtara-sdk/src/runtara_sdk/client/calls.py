@@ -90,7 +90,7 @@ class Calls:
         """
         Send a request and return the answer to it, within the timeout.
 
-        `is_repeatable`: a request carried out twice has the effect of one. `hold`: the seconds for
+        `is_repeatable`: a request executed twice has the effect of one. `hold`: the seconds for
         which the server may hold the answer back; None: for any time. While the answer is held the
         timeout stands still; after a hold as long as the whole timeout, the timeout begins anew. It
         thus bounds only the time in which no server holds the answer, such as an outage.

@@ -54,7 +54,7 @@ class Client:
     Every call ends within `request_timeout_ms`, repeats included, and may raise ConnectionFailed,
     ServerNotTrusted, RequestTimeout, ProtocolError or a ServerError. For a sleep and a waiting poll
     that time bounds only an outage. A cancelled call leaves the client usable; whether its request
-    was carried out is unknown. Once the run is superseded, every call raises InstanceSuperseded,
+    was executed is unknown. Once the run is superseded, every call raises InstanceSuperseded,
     and a sleep or poll under way does so at once.
 
     `retry` is for callers that have more time than one request, such as workflows. Its `timeout`

@@ -1,4 +1,4 @@
-"""Heartbeats: sent in the background, so that a busy workflow is not taken for a dead one."""
+"""Heartbeats: sent in the background, so that a busy workflow counts as alive."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

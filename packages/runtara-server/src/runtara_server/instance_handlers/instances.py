@@ -1,4 +1,4 @@
-"""Registering instances, reading how they stand, and starting children."""
+"""Registering instances, reading their status, and starting children."""
 
 from datetime import timedelta
 

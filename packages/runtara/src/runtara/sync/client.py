@@ -97,7 +97,7 @@ class Handle(Generic[R]):
         return self._loop.run(self._handle.result(timeout))
 
     def status(self) -> Instance:
-        """Return how it stands."""
+        """Return the instance's status; as `runtara.Handle.status`."""
         return self._loop.run(self._handle.status())
 
     def send(self, promise: Promise[T], value: T) -> Sent:

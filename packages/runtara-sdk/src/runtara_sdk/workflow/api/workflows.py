@@ -246,7 +246,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
 
     @property
     def code_version(self) -> str:
-        """Tells this version of its module from others, by the module's text."""
+        """The version of the workflow's module, a digest of its text."""
         return code_version(self.function)
 
     def _required(self) -> frozenset[str]:

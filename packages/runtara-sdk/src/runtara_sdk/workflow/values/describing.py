@@ -41,7 +41,7 @@ def described(value: object) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return the text; a long one is cut, with a digest that tells it from other texts."""
+    """Return the text; a long one is cut, with a digest that identifies it."""
     if len(text) <= _SHOWN:
         return text
     digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
