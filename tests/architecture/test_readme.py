@@ -3,12 +3,14 @@
 import importlib
 import pkgutil
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from inspect import signature
+from pathlib import Path
 from typing import get_args
 
-from tests.architecture.house import ROOT
+from tests.architecture.house import PACKAGES, ROOT
 
 from runtara_conformance import rules
 from runtara_conformance.rule import RULES
@@ -98,6 +100,30 @@ def test_the_picture_names_the_nouns_of_ports_and_adapters() -> None:
 
     assert nouns is not None
     assert set(re.findall(r"\w+", nouns[1])) == (ports & adapters) - {"__init__", "persistence"}
+
+
+def test_the_table_of_packages_has_what_each_imports() -> None:
+    """As their settings say it; extras are left out."""
+    page = (ROOT / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| `(runtara\S*)` \| .+ \| (.+) \| (.+) \|$", page, re.MULTILINE)
+    listed = {name: {*f"{ours}, {others}".split(", ")} - {"none"} for name, ours, others in rows}
+
+    assert listed == {path.name: _dependencies(path) for path in PACKAGES}
+
+
+def test_every_folder_of_tests_has_its_row() -> None:
+    table = (ROOT / "docs/architecture.md").read_text().partition("| folder | through |")[2]
+    listed = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)))
+    folders = [path.parent.name for path in (ROOT / "tests").glob("*/*.py")]
+
+    assert {*listed} >= {*folders}
+
+
+def _dependencies(package: Path) -> set[str]:
+    """Name what a package imports, our packages without their prefix."""
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    names = re.findall(r"^[\w.-]+", "\n".join(project.get("dependencies", ())), re.MULTILINE)
+    return {name.removeprefix("runtara-") for name in names}
 
 
 def test_each_migration_has_its_row() -> None:
