@@ -10,7 +10,7 @@ from inspect import signature
 from pathlib import Path
 from typing import get_args
 
-from tests.architecture.house import PACKAGES, ROOT
+from tests.architecture.house import PACKAGES, ROOT, import_name
 
 from runtara_conformance import rules
 from runtara_conformance.rule import RULES
@@ -117,6 +117,24 @@ def test_every_folder_of_tests_has_its_row() -> None:
     folders = [path.parent.name for path in (ROOT / "tests").glob("*/*.py")]
 
     assert {*listed} >= {*folders}
+
+
+def test_a_readme_with_a_table_of_files_names_all_modules_and_folders() -> None:
+    """Those directly in the package; a file in a folder names the folder, too."""
+    unnamed = {
+        package.name: missing
+        for package in PACKAGES
+        if "| file | holds |" in (page := (package / "README.md").read_text())
+        if (missing := _parts(package) - {*re.findall(r"[`/]?(\w+)(?:\.py|/)", page)})
+    }
+
+    assert unnamed == {}
+
+
+def _parts(package: Path) -> set[str]:
+    """Name the modules and folders directly in a package."""
+    found = (package / "src" / import_name(package)).iterdir()
+    return {path.stem for path in found if path.suffix in ("", ".py") and path.stem[0] != "_"}
 
 
 def _dependencies(package: Path) -> set[str]:
