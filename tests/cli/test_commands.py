@@ -10,6 +10,18 @@ from runtara_cli import codes
 
 pytestmark = pytest.mark.slow
 
+MENDED = """
+from runtara_sdk import step, workflow
+
+@step
+async def charge(order: str) -> str:
+    {body}
+
+@workflow
+async def mended(order: str) -> str:
+    return await charge(order)
+"""
+
 
 def waiting(place: Location, instance_id: str) -> None:
     """Start an approval and wait until it is said to wait."""
@@ -78,6 +90,25 @@ def test_a_failed_instance_says_where_and_is_retried(place: Location) -> None:
     assert again.exit_code == codes.UNSUCCESSFUL
     assert "charging" in place.run("logs", "order-9").output
     assert len(place.json("show", "order-9")[0]["launches"]) == 2
+
+
+def test_a_failed_instance_goes_on_with_mended_code(place: Location) -> None:
+    """A retry keeps the version that the instance had, and says how to take the newer one."""
+    file = place.folder / "mended.py"
+    file.write_text(MENDED.format(body="raise ValueError('no such account')"))
+    place.done("deploy", str(file))
+    place.run("start", "mended", '"order-1"', "--id", "m-1", "--wait")
+    file.write_text(MENDED.format(body="return order"))
+    place.done("deploy", str(file))
+    kept = place.run("retry", "m-1")
+    failed = place.run("wait", "m-1", "--timeout", PATIENCE)
+    place.done("retry", "m-1", "--with-image", "newest")
+    ended = place.done("wait", "m-1", "--timeout", PATIENCE)
+    (again,) = place.json("show", "m-1")
+
+    assert "version 2 is newer: `runtara retry m-1 --with-image newest`" in kept.stderr
+    assert failed.exit_code == codes.UNSUCCESSFUL
+    assert (ended, again["instance"]["image_version"]) == ('"order-1"\n', 2)
 
 
 def test_an_instance_is_sent_what_it_waits_for(place: Location) -> None:

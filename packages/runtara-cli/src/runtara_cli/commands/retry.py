@@ -9,13 +9,19 @@ from runtara_cli.command import command as made
 from runtara_cli.session import Session
 
 if TYPE_CHECKING:
+    from runtara_management_sdk import Image
     from runtara_sdk.workflow import RetryPlan
+
+_NEWEST = "newest"
 
 
 @made("retry", short_help="Let failed or cancelled instances go on from their history.")
 @options.many
 @click.option(
-    "--with-image", metavar="IMAGE_ID", help="The image with the code that they go on with."
+    "--with-image",
+    metavar="IMAGE_ID|newest",
+    help="The image with the code that they go on with, instead of the version that they had;"
+    " newest: the newest version of its name.",
 )
 @click.option(
     "--forget",
@@ -45,9 +51,19 @@ async def command(
         instance_id = one.instance_id
         plan = await _planned(session, instance_id)
         gone = tuple(dict.fromkeys((*forget, *(plan.forget if plan else ()))))
-        await session.client.instances.retry(instance_id, image_id=with_image, forget=gone)
+        is_asked = bool(instance_ids) if with_image is None else with_image == _NEWEST
+        newer = await _newer(session, instance_id) if is_asked else None
+        image_id = with_image
+        if with_image == _NEWEST:
+            image_id = None if newer is None else newer.image_id
+        await session.client.instances.retry(instance_id, image_id=image_id, forget=gone)
         if instance_ids:
             _tell(session, instance_id, plan)
+        if newer is not None and with_image is None:
+            session.out.note(
+                f"{instance_id}: goes on with the code that it had; version {newer.version} is"
+                f" newer: `runtara retry {instance_id} --with-image newest` takes that"
+            )
 
     verb = bulk.Verb("retry", ("failed", "cancelled"), retry)
     return await bulk.change(session, verb, instance_ids, values, is_agreed=is_agreed)
@@ -63,6 +79,18 @@ async def _planned(session: Session, instance_id: str) -> "RetryPlan | None":
         return await plan_for(session.client.instances, instance_id)
     except StateUnreadable:
         return None
+
+
+async def _newer(session: Session, instance_id: str) -> "Image | None":
+    """Find the newest version of an instance's image; None if the instance has it, or no image."""
+    found = await session.client.instances.get(instance_id)
+    if found is None or found.image_name is None:
+        return None
+    images = session.client.images.list(found.tenant_id, name_prefix=found.image_name)
+    async for image in images:
+        if image.name == found.image_name:
+            return None if image.image_id == found.image_id else image
+    return None
 
 
 def _tell(session: Session, instance_id: str, plan: "RetryPlan | None") -> None:
