@@ -153,4 +153,4 @@ async def test_a_server_given_its_own_database_says_nothing(tmp_path: Path) -> N
     async with running(tmp_path, "--dev", RUNTARA_DATABASE_URL=f"sqlite:{own}") as server:
         await server.until(lambda: b"run the last line again" in server.output)
 
-    assert "ignores" not in " ".join(server.lines)
+    assert "ignored" not in " ".join(server.lines)
