@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.sdk.log_watch import LogWatch
 
+from runtara_protocol import variables
 from runtara_protocol.quic.certificates import LocalAuthority
 from runtara_protocol.variables import KNOWN
 from runtara_sdk import Client, ConfigurationError, Settings
@@ -201,6 +202,37 @@ def test_variables_that_others_read_are_left_alone(
     Settings()
 
     assert log.lines == []
+
+
+def test_variables_of_a_launch_are_compared_with_no_names(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    """An environment sets them for each process, and the comparison takes a millisecond."""
+    compared: list[str] = []
+
+    def compare(name: str, *_: object) -> list[str]:
+        compared.append(name)
+        return []
+
+    environment.setattr(variables, "get_close_matches", compare)
+    for name in ("LAUNCH_ID", "WORKSPACE_DIR", "CHECKPOINT_ID", "CHECKPOINT"):
+        environment.setenv(f"RUNTARA_{name}", "x")
+    Settings()
+
+    assert compared == ["CHECKPOINT"]
+
+
+def test_settings_without_heartbeats_differ_in_nothing_else(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    """The variables are not read once more."""
+    settings = Settings(connect_timeout_ms=7)
+    environment.setenv("RUNTARA_REQUEST_TIMEOUT_MS", "no number")
+
+    silent = settings.without_heartbeats()
+
+    assert (silent.heartbeat_interval_ms, settings.heartbeat_interval_ms) == (0, 30_000)
+    assert vars(silent) == {**vars(settings), "heartbeat_interval_ms": 0}
 
 
 def test_a_misspelt_variable_is_named_where_another_is_missing(

@@ -17,7 +17,10 @@ _OF_SERVERS = (
     *("QUIC_MAX_UNI_STREAMS", "QUIC_IDLE_TIMEOUT_MS", "QUIC_KEEP_ALIVE_MS", "QUIC_MAX_HANDLERS"),
     *("QUIC_UDP_RECV_BUFFER", "QUIC_UDP_SEND_BUFFER", "MAX_RECEIVE_BYTES", "MAX_UNDELIVERED_BYTES"),
 )
-KNOWN = frozenset(PREFIX + name for name in (*_OF_CLIENTS, *_OF_SERVERS))
+# An environment sets these for each launch. To look for names like them would take the launch a
+# millisecond.
+_OF_LAUNCHES = ("WORKSPACE_DIR", "CHECKPOINT_ID")
+KNOWN = frozenset(PREFIX + name for name in (*_OF_CLIENTS, *_OF_SERVERS, *_OF_LAUNCHES))
 
 _LIKE = 0.78
 """The similarity above which a name counts as a misspelling: a letter or syllable differs."""

@@ -60,6 +60,12 @@ class Settings:
         for name, value in values(_FIELDS, given).items():
             object.__setattr__(self, name, value)
 
+    def without_heartbeats(self) -> "Settings":
+        """Return these settings without heartbeats; nothing is read or checked once more."""
+        other = copy(self)
+        object.__setattr__(other, "heartbeat_interval_ms", 0)
+        return other
+
     def of(self, instance_id: str, tenant_id: str, launch_id: str | None) -> "Settings":
         """Return these settings for another instance; its ids come from the core, so unchecked."""
         other = copy(self)

@@ -218,7 +218,7 @@ async def connected(
     registers without it: otherwise an environment would take its instance over. Heartbeats use a
     separate connection.
     """
-    quiet = replace(settings, heartbeat_interval_ms=0)
+    quiet = settings.without_heartbeats()
     retry = retry_within(core_timeout)
     with HeartbeatThread(quiet, settings.heartbeat_interval_ms / 1000) as liveness:
         async with Client(quiet, retry=retry) as client:
