@@ -12,28 +12,32 @@ PAGE = Path(__file__).parents[2] / "docs/command-line.md"
 _HEAD = """\
 # The command line
 
-This page is made of the commands' own help, by `packages/runtara-cli/page.py`.
+`packages/runtara-cli/page.py` makes this page from the commands' own help.
 
-Every command finds the environment in this order: `--address`; the variable
-`RUNTARA_ENVIRONMENT_ADDR`, with `RUNTARA_TLS_CA`, `RUNTARA_SERVER_NAME` and
-`RUNTARA_SKIP_CERT_VERIFICATION`; the `.runtara/dev.json` of a `runtara dev` in this folder or one
-above it; 127.0.0.1:8002.
+A command looks for its environment in this order:
+
+1. the option `--address`;
+2. the variable `RUNTARA_ENVIRONMENT_ADDR`, with `RUNTARA_TLS_CA`, `RUNTARA_SERVER_NAME` and
+   `RUNTARA_SKIP_CERT_VERIFICATION`;
+3. the file `.runtara/dev.json` that `runtara dev` has made in this folder or one above it;
+4. 127.0.0.1:8002.
 
 ## What is printed
 
-Results go to standard output, everything else to standard error.
+Results go to standard output, and everything else to standard error.
 
-- On a terminal, lists are tables with headings and colours; what a narrow one has no room for is
-  below its row.
-- In a pipe, a row is its cells with tabs between, without headings; nothing is cut.
-- With `--json`, each result is one line of JSON: a list prints one line for each thing. The fields
-  are those of `runtara_management_sdk`'s records, by their names. Times are ISO 8601 in UTC,
-  durations are seconds, absent values are null. Input, output and other bytes of a workflow are the
-  JSON that they hold, else text, else `{"base64": …}`. Fields may be added, and never change.
+- On a terminal, lists are tables with headings and colours. Cells without room on a narrow terminal
+  are below their row.
+- In a pipe, a row is its cells with tabs between them. There are no headings, and nothing is cut.
+- With `--json`, each result is one line of JSON; a list prints one line for each item. The fields
+  have the names of `runtara_management_sdk`'s records. Times are ISO 8601 in UTC, durations are
+  seconds, and absent values are null. Input, output and other bytes of a workflow are printed as
+  the JSON that they hold, else as text, else as `{"base64": …}`. Fields may be added, and never
+  change.
 
 ## How it looks
 
-Made by `make captures`, of the commands' own output on a terminal.
+`make captures` draws these pictures from the commands' output on a terminal.
 
 ![runtara dev](captures/dev.svg)
 
@@ -53,10 +57,9 @@ Made by `make captures`, of the commands' own output on a terminal.
 
 _CODES = {
     codes.DONE: "done",
-    codes.UNSUCCESSFUL: "an instance that was waited for has failed or was cancelled, or a check"
-    " found something",
-    codes.USAGE: "arguments or settings that can't be used; nothing was asked of an environment",
-    codes.REFUSED: "the environment refused: there is no such thing, or its state doesn't allow it",
+    codes.UNSUCCESSFUL: "an awaited instance failed or was cancelled, or a check found something",
+    codes.USAGE: "arguments or settings that can't be used; no request was sent",
+    codes.REFUSED: "the environment refused: there is no such item, or its state doesn't allow it",
     codes.UNREACHABLE: "no environment answered; the message says whether a change may have been"
     " made",
     codes.TIMED_OUT: "the time for waiting is over, and the instance is still open",

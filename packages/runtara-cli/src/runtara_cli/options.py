@@ -127,9 +127,11 @@ def _filters(statuses: Sequence[str]) -> Callable[[F], F]:
     given = (
         click.option("--workflow", metavar="NAME", help="Only instances of this workflow."),
         click.option(
-            "--image", metavar="NAME", help="Only instances of images whose name begins so."
+            "--image", metavar="NAME", help="Only instances of images whose name begins with NAME."
         ),
-        click.option("--status", type=click.Choice(statuses), help="That stand so."),
+        click.option(
+            "--status", type=click.Choice(statuses), help="Only instances with this status."
+        ),
         click.option(
             "--tenant",
             metavar="NAME",

@@ -30,8 +30,8 @@ class Deployed:
     "--name", help="The image's name, if SOURCE has one workflow or --workflow names one."
 )
 @click.option("--workflow", "only", metavar="NAME", help="Only this workflow of SOURCE.")
-@click.option("--python", metavar="PATH", help="The interpreter by which the environment runs it.")
-@click.option("--metadata", type=options.Json(), help="More, as '{\"memory_mb\": 256}'.")
+@click.option("--python", metavar="PATH", help="The interpreter that runs it in the environment.")
+@click.option("--metadata", type=options.Json(), help="More metadata, as '{\"memory_mb\": 256}'.")
 async def command(
     session: Session,
     source: str,

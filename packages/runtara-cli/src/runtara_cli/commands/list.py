@@ -19,7 +19,13 @@ _COUNTED = 10_000
 
 @made("list", short_help="List instances with what they wait for.")
 @options.filters
-@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="0: all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=50,
+    show_default=True,
+    help="The most instances to list; 0: all.",
+)
 async def command(session: Session, limit: int, **values: Any) -> None:
     """List instances, newest first."""
     which = options.chosen(values)

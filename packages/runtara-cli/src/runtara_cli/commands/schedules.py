@@ -79,7 +79,12 @@ async def _list(session: Session, tenant: str | None) -> None:
     show_default=True,
     help="How late a tick may be started.",
 )
-@click.option("--jitter", type=options.Span(), default="0s", help="Launch up to this much later.")
+@click.option(
+    "--jitter",
+    type=options.Span(),
+    default="0s",
+    help="Launch each instance up to this much later.",
+)
 @click.option(
     "--input", "given", metavar="JSON", help="The input of the instances, instead of the tick."
 )

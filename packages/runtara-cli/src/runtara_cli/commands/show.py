@@ -21,7 +21,13 @@ _LONGEST = 2000
 
 @made("show", short_help="Show an instance: its steps, attempts, waits and processes, with times.")
 @click.argument("instance_id", metavar="ID")
-@click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="Newest.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="The most of each to read, the newest first.",
+)
 async def command(session: Session, instance_id: str, limit: int) -> int:
     """
     Show an instance's status and its history, as a timeline.

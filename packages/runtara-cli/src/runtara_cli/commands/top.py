@@ -19,9 +19,19 @@ _CLEAR = "\x1b[H\x1b[2J"
 
 @made("top", short_help="Watch environments and open instances.")
 @click.option(
-    "--every", type=click.FloatRange(0.1), default=2.0, show_default=True, help="Seconds."
+    "--every",
+    type=click.FloatRange(0.1),
+    default=2.0,
+    show_default=True,
+    help="The seconds between two looks.",
 )
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Instances.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="The most instances to show.",
+)
 async def command(session: Session, every: float, limit: int) -> None:
     """Show environments, counts and open instances again and again; in a pipe, once."""
     import asyncio
