@@ -103,7 +103,7 @@ def test_the_picture_names_the_nouns_of_ports_and_adapters() -> None:
 
 
 def test_the_table_of_packages_has_what_each_imports() -> None:
-    """As their settings say it; extras are left out."""
+    """The table has the dependencies of their settings, without extras."""
     page = (ROOT / "docs/architecture.md").read_text()
     rows = re.findall(r"^\| `(runtara\S*)` \| .+ \| (.+) \| (.+) \|$", page, re.MULTILINE)
     listed = {name: {*f"{ours}, {others}".split(", ")} - {"none"} for name, ours, others in rows}
@@ -120,7 +120,7 @@ def test_every_folder_of_tests_has_its_row() -> None:
 
 
 def test_a_readme_with_a_table_of_files_names_all_modules_and_folders() -> None:
-    """Those directly in the package; a file in a folder names the folder, too."""
+    """Only those directly in the package count. A file in a folder names the folder, too."""
     unnamed = {
         package.name: missing
         for package in PACKAGES

@@ -70,7 +70,7 @@ def test_what_a_terminal_has_no_room_for_is_below_its_row(
 
 
 def test_a_result_that_cant_be_written_is_no_success() -> None:
-    """Though a command ends without taking the interpreter down; what can be is written first."""
+    """This holds though a command ends without taking the interpreter down."""
     command = [sys.executable, "-m", "runtara_cli", "--help"]
     written = subprocess.run(command, capture_output=True, text=True)
     with Path("/dev/full").open("w") as full:

@@ -238,7 +238,7 @@ def large() -> Iterator[str]:
 
 
 def test_looking_reads_few_rows_and_holds_no_more(large: str) -> None:
-    """Of checkpoints only those of the instance; --capture=no shows what each command takes."""
+    """Only the instance's checkpoints are read; --capture=no shows what each command takes."""
     with migrated_database() as empty:
         base = {each: measured(empty, *each) for each in (("list",), ("audit",))}
     tell(f"\n{'command':<60} {'s':>6} {'CPU':>6} {'s, empty':>8} {'MiB':>5} {'rows read':>10}")

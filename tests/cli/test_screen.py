@@ -19,7 +19,7 @@ def read_until(terminal: int, text: bytes) -> bytes:
 
 
 def test_a_terminal_that_stands_still_stops_no_caller() -> None:
-    """After Ctrl-S; after Ctrl-Q it shows the newest lines, and how all stands now."""
+    """It stands still after Ctrl-S. After Ctrl-Q it shows the newest lines and states."""
     ours, theirs = pty.openpty()
     screen = Screen(theirs, is_terminal=True)
     os.write(ours, b"\x13")

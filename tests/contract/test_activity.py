@@ -115,10 +115,7 @@ async def test_an_observer_shows_no_life(
 async def test_nothing_in_a_finished_row_ever_changes(
     persistence: Persistence, database: Database, state: State, signal: SignalType, step: str
 ) -> None:
-    """Whatever is asked, and whatever lies there for it: no step leaves a trace in it.
-
-    Beside it no checkpoint or signal changes either; words it says afterwards are kept.
-    """
+    """No step changes it, its checkpoints or its signals; events that it sends later are kept."""
     await put_instance(database, state)
     await put_checkpoint(database)
     await database.put_signal("i", signal)

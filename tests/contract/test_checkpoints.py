@@ -45,7 +45,7 @@ async def test_saving_keeps_the_state_and_moves_the_pointer(
 async def test_finding_gives_the_first_state_and_only_stirs(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """Whatever the later call brings is dropped, and a replay doesn't take the pointer back."""
+    """The state of the later call is dropped, and a replay doesn't move the pointer back."""
     before = await put_instance(database, state, checkpoint_id="later", last_activity_at=EARLIER)
     row: dict[str, object] = {"instance_id": "i", "checkpoint_id": "c", "state": b"first"}
     await database.put("checkpoints", row | {"created_at": EARLIER})

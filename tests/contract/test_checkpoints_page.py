@@ -159,7 +159,7 @@ async def test_behind_the_last_there_is_nothing(
 async def test_failed_attempts_are_counted_with_their_checkpoint(
     persistence: Persistence, database: Database
 ) -> None:
-    """With the time of the newest; not those of one whose id begins alike, or another's."""
+    """The count has the time of the newest. Checkpoints with a similar id don't count."""
     await put_instance(database, State.RUNNING)
     await put_instance(database, State.RUNNING, "other")
     ids = ["c", "c1", "C", "c::retry::", "c%", "c_", "é🦀"]

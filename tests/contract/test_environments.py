@@ -53,7 +53,7 @@ async def test_a_lease_goes_by_the_databases_clock(persistence: Persistence) -> 
 async def test_a_worker_that_goes_on_with_a_good_lease_stays_drained(
     persistence: Persistence,
 ) -> None:
-    """As after a restart of its server, which its operator need not notice."""
+    """It may do so after a restart of its server, which its operator need not notice."""
     kept: list[bool] = []
 
     async def opened(ttl: timedelta = HOUR) -> None:
@@ -201,7 +201,7 @@ async def test_a_renewal_gives_when_one_that_runs_by_hand_falls_silent(
 async def test_launches_of_an_environment_that_forgot_itself_are_lost(
     persistence: Persistence, database: Database
 ) -> None:
-    """Also when its row is gone. A renewal never returns its own open launches as lost."""
+    """This holds also if its row is gone. A renewal never returns its own open launches as lost."""
     await launch(persistence)
     await hold_lease(persistence, "f")
     own = await persistence.environments.renew("e", ttl=timedelta(0))

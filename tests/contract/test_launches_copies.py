@@ -216,7 +216,7 @@ async def test_a_timeout_out_of_range_is_clamped(
 
 
 async def test_a_long_history_keeps_its_order(persistence: Persistence) -> None:
-    """Though it goes in by several statements, and comes out by several requests."""
+    """Several statements write it, and several requests read it."""
     saved = [
         instance_copies.CopiedCheckpoint(
             checkpoint_id=f"c{number * 7919 % 600}", state=b"%d" % number, created_at=EARLIER

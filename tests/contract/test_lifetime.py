@@ -239,7 +239,7 @@ async def test_an_open_database_answers(persistence: Persistence, database: Data
 
 
 async def test_a_closed_database_does_not_answer(database: Database) -> None:
-    """Before it was opened as little as after."""
+    """It does not answer before it was opened either."""
     persistence = database.connect()
 
     with pytest.raises(DatabaseError):

@@ -92,7 +92,7 @@ async def test_a_queue_goes_by_priority_and_delay(persistence: Persistence) -> N
 
 
 async def test_a_view_shows_that_an_instance_waits_in_its_queue(persistence: Persistence) -> None:
-    """Once it is due: what fills the queue, and when its rate lets the next one start."""
+    """Once it is due, the view has what fills the queue, and when its rate lets one start."""
     image = await put_image(persistence)
     await hold_lease(persistence, "e")
     await persistence.limits.put(Limit(Scope.QUEUE, TENANT, "narrow", 1))

@@ -72,7 +72,7 @@ async def test_of_racing_saves_of_large_states_one_saves(
 async def test_saves_at_once_have_each_the_outcome_of_their_own(
     persistence: Persistence, database: Database
 ) -> None:
-    """Of many instances with new and known checkpoints, signals, and an instance that is none."""
+    """There are many instances with new and known checkpoints, signals, and an unknown instance."""
     ids = [f"i{number}" for number in range(70)]
     for instance_id in ids:
         await put_instance(database, State.RUNNING, instance_id)
@@ -217,7 +217,7 @@ async def test_racing_registrations_begin_each_run_once(
 async def test_of_racing_endings_one_applies(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """Those equal to it are repeated, the others change nothing."""
+    """Equal endings count as repeats of it, and other endings change nothing."""
     await put_instance(database, State.RUNNING)
     outputs = [b"even" if number % 2 else b"odd" for number in range(RACERS)]
 
@@ -268,7 +268,7 @@ async def test_a_cancel_is_settled_by_one_of_racing_suspends(
 async def test_a_new_run_shuts_the_old_one_out_wherever_they_meet(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """Of a save that races a registration, only one that came before is kept."""
+    """A save that races a registration is kept only if it came before."""
     await put_instance(database, State.RUNNING, run=1)
 
     racing = asyncio.gather(

@@ -138,7 +138,7 @@ async def test_the_condition_handed_in_decides(
 async def test_a_sleeping_instance_is_due_when_the_claim_on_it_ends(
     persistence: Persistence, database: Database, due: bool, claimed_until: datetime | None
 ) -> None:
-    """Under any claim: the claiming process may leave without having received the value."""
+    """This holds for any claim: the claiming process may leave without the value."""
     await put_instance(
         database,
         State.ASLEEP,

@@ -187,7 +187,7 @@ async def test_an_unknown_instance_gets_nothing(
 async def test_what_a_neighbour_sent_is_returned(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """As soon as its call has returned."""
+    """It is returned as soon as the call of its sender has returned."""
     before = await put_instance(database, State.RUNNING)
 
     await neighbour.signals.send("i", Signal(SignalType.PAUSE, b"why"), when=OPEN, at=START)

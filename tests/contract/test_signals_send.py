@@ -20,7 +20,7 @@ ENDED = (State.PENDING, SignalType.CANCEL)
 async def test_a_signal_for_an_open_instance_waits(
     persistence: Persistence, database: Database, state: State, sent: SignalType, payload: bytes
 ) -> None:
-    """In the row of it is nothing new, as it is not the one that shows life."""
+    """Its row is unchanged, because the instance itself showed no life."""
     before = await put_instance(database, state)
     row = await database.row("i")
 
@@ -42,7 +42,7 @@ async def test_a_signal_for_an_open_instance_waits(
 async def test_a_cancel_ends_an_instance_that_was_never_launched(
     persistence: Persistence, database: Database
 ) -> None:
-    """At once, because no process would acknowledge it; no event is added."""
+    """It ends at once, because no process would acknowledge the cancel. No event is added."""
     before = await put_instance(database, State.PENDING)
     row = await database.row("i")
 

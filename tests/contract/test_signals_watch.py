@@ -67,7 +67,7 @@ Way = Callable[[Database, Persistence], Awaitable[None]]
 async def test_whatever_its_own_process_puts_in_calls_the_watch(
     persistence: Persistence, database: Database, way: Way
 ) -> None:
-    """In the event loop."""
+    """The watch is called in the event loop."""
     await put_instance(database, State.RUNNING)
     told = Told()
 

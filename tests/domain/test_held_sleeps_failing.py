@@ -114,7 +114,7 @@ async def test_a_sleep_that_cannot_look_is_left_at_once(
 async def test_a_claim_another_step_holds_up_is_renewed_a_second_later(
     desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
 ) -> None:
-    """By itself; its sleep looks once, and sleeps on."""
+    """It is renewed by itself. Its sleep looks once, and sleeps on."""
     await desk.register(session, "i-2")
     sleeps = [await desk.asleep(session, instance_id=each, seconds=HOUR) for each in (ID, "i-2")]
     steps.held_up.add(ID)

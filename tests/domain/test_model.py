@@ -101,7 +101,7 @@ def test_a_record_of_a_bad_value_is_never_built(field: str, build: Callable[[], 
 
 @pytest.mark.parametrize("state", State)
 def test_an_instance_ends_in_a_final_state(state: State) -> None:
-    """In any of the three, and in no other."""
+    """Each of the three final states is accepted, and no other."""
     if state in FINAL:
         assert Ending(state).state is state
         return
@@ -124,7 +124,7 @@ def test_only_an_older_run_is_superseded(caller: int | None, newest: int, supers
 
 @pytest.mark.parametrize("state", State)
 def test_a_step_applies_in_the_states_of_its_condition(state: State) -> None:
-    """In no other state, whichever the caller."""
+    """It applies in no other state, for any caller."""
     run_state = RunState(state, 1)
 
     assert run_state.admits(Caller("i", 1), WORKING) is (state in WORKING)

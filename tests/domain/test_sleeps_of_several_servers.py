@@ -67,7 +67,7 @@ async def house(
 async def test_each_is_answered_at_its_own_time(
     house: House, seconds: tuple[int, int], keep_running: bool
 ) -> None:
-    """In any order of arrival, and under any owner of the claim."""
+    """The order of arrival and the owner of the claim don't matter."""
     one = await house.desks[0].asleep(house.sessions[0], "one", seconds[0])
     two = await house.desks[1].asleep(
         house.sessions[1], "two", seconds[1], keep_running=keep_running
@@ -122,7 +122,7 @@ async def test_a_cancel_ends_both_at_once(house: House) -> None:
 async def test_the_claim_of_a_server_that_is_gone_is_taken_over_before_it_ends(
     house: House, seconds: tuple[int, int], killed_after: int
 ) -> None:
-    """Also where that one's sleep is over meanwhile: the row is due, and not launched anew."""
+    """This holds also if that server's sleep is over: the row is due, and not launched anew."""
     mine = await house.desks[0].asleep(house.sessions[0], "mine", seconds[0])
     await house.pass_time(3)  # They don't renew at the same time.
     lost = await house.desks[1].asleep(house.sessions[1], "lost", seconds[1])

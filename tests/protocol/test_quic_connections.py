@@ -38,7 +38,7 @@ async def test_a_client_offers_no_group_that_openssl_refuses(
 
 
 async def test_a_prepared_connection_is_the_next_one_with_its_settings() -> None:
-    """However long it waited; nothing was sent before. The one after it makes keys of its own."""
+    """It may have waited long, and sent nothing. The connection after it makes keys of its own."""
     async with serving(Echo, idle_timeout=0.3) as served:
         settings = ClientSettings(
             host="127.0.0.1", port=served.port, verify=False, idle_timeout=0.3

@@ -41,7 +41,7 @@ def test_a_checkpoint_found_leaves_the_pending_signal_for_later_if_both_do_not_f
 
 @pytest.mark.parametrize("state", [LARGEST, LARGEST + bytes(500 * 1024)])
 def test_a_single_signal_fits_beside_the_largest_state(state: bytes) -> None:
-    """Also beside one that an older server took, whose limit was the frame itself."""
+    """It fits also beside a state of an older server, whose limit was the frame itself."""
     message = translation.saved(ID, ID, Saved(RUN_STATE, state, CANCEL))
 
     assert message.pending_signal.payload == LARGEST_SIGNAL

@@ -143,7 +143,7 @@ async def test_a_registration_tells_what_a_run_reads_first(
 
 @pytest.mark.parametrize(("size", "is_told"), [(2048, True), (2049, False)])
 async def test_a_registration_reads_no_large_states(wire: Wire, size: int, is_told: bool) -> None:
-    """However many look at once: 32 states of 2 KiB are what one of them reads at most."""
+    """One registration reads at most 32 states of 2 KiB, even if many come at once."""
     await wire.checkpoint("i", "step", bytes(size))
 
     assert (await wire.register("i", look=True)).HasField("checkpoints") == is_told

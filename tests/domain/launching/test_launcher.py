@@ -159,7 +159,7 @@ async def test_a_claim_whose_answer_comes_after_a_gap_in_the_lease_starts_nothin
 
 
 async def test_one_that_runs_by_hand_is_launched_once_it_is_silent(world: World) -> None:
-    """At that moment, although no launch of it was ever open here."""
+    """It is launched at that moment, although no launch of it was ever open here."""
     async with world.launcher(patience=Patience(silence=timedelta(seconds=33))) as launcher:
         await world.pass_time(2)
         await start(world, launcher, "i")
@@ -297,7 +297,7 @@ async def test_a_timeout_of_one_that_never_registered_fails_its_instance(world: 
 
 
 async def test_a_process_that_never_registers_is_killed(world: World) -> None:
-    """After its start timeout, and that counts as a crash."""
+    """It is killed after its start timeout, and that counts as a crash."""
     async with world.launcher() as launcher:
         await start(world, launcher, "i", start_timeout_s=30)
         await world.pass_time(29.5)
@@ -364,7 +364,7 @@ async def test_a_process_that_lives_on_while_its_instance_is_due_is_ended(world:
 
 
 async def test_a_superseded_process_is_killed(world: World) -> None:
-    """As soon as it is noticed that a run without a launch has the instance."""
+    """It is killed as soon as the launcher notices that a run without a launch has the instance."""
     async with world.launcher() as launcher:
         await start(world, launcher, "i")
         process = world.placement().of("i")
@@ -395,7 +395,7 @@ async def test_no_more_is_launched_than_there_are_slots(world: World) -> None:
 
 
 async def test_an_image_that_can_not_run_blocks_its_instances(world: World) -> None:
-    """With what is wrong with it; they are not crashed one time after the other."""
+    """They are blocked with the image's problem, and don't crash again and again."""
     problem = "Traceback: no module"
     world.placement().failure = LaunchFailed(Cause.REFUSED, problem, problem=problem)
     async with world.launcher() as launcher:
@@ -556,7 +556,7 @@ async def test_a_lost_environment_is_noticed_when_its_lease_is_over(world: World
 
 
 async def test_one_that_has_just_begun_takes_over_as_soon_as_it_may(world: World) -> None:
-    """Once it has renewed well for so long, whenever it would renew next."""
+    """It does so once it has renewed well for long enough, before its next regular renewal."""
     async with world.launcher("lost", leaves_processes=True) as launcher:
         await start(world, launcher, "i")
     await world.pass_time(31)
@@ -591,7 +591,7 @@ async def test_a_drained_environment_goes_on_as_soon_as_the_drain_is_taken_back(
 
 
 async def test_a_queue_goes_on_when_its_window_has_a_place_again(world: World) -> None:
-    """At that moment, by itself."""
+    """It goes on at that moment, by itself."""
     limit = Limit(Scope.QUEUE, TENANT, "mail", rate=1, rate_period=timedelta(seconds=7))
     await world.persistence.limits.put(limit)
     image = await put_image(world.persistence, tenant_id=TENANT)

@@ -173,7 +173,7 @@ def test_a_delay_is_spread_around_itself(chance: float, seconds: float) -> None:
 
 
 def test_back_off_doubles_up_to_its_longest() -> None:
-    """From 1 s to 60 s."""
+    """It grows from 1 s to 60 s."""
     delays, last = [], None
     for _ in range(8):
         last = POLICY.next_delay(last)

@@ -80,7 +80,7 @@ def one_prepared(client: SpawnerClient) -> int:
 def test_a_launch_goes_on_in_the_prepared_process(
     spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any]
 ) -> None:
-    """With its own arguments, variables, folder, session, output and exit code; then another is."""
+    """It has its own arguments, variables, folder, session, output and exit code."""
     launch(spawner, client, "a", image)
     client.ended("a")
     waiting = one_prepared(client)

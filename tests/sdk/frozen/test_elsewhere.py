@@ -203,7 +203,7 @@ async def test_instances_go_on_under_another_python(
     deploys: tuple[Path, Path],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """With each version that is on this machine; the test names those that are not."""
+    """Each version on this machine is tried. The test names those that are not here."""
     base = interpreter(version)
     if base is None:
         with capsys.disabled():

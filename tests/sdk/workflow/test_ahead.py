@@ -61,7 +61,7 @@ async def test_a_run_goes_on_with_what_was_prepared(
 
 
 def test_what_fails_ahead_fails_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a usable address, say: the run reports it."""
+    """For example without a usable address: the run reports that."""
     from runtara_sdk.workflow.process import ahead
 
     monkeypatch.setenv("RUNTARA_SERVER_ADDR", "")
