@@ -156,14 +156,16 @@ def test_each_migration_has_its_row() -> None:
 
 
 def test_the_index_of_decisions_lists_every_record() -> None:
-    """Each row has the number and title that the record begins with."""
+    """Each row has the number and title that the record begins with, and what amends it."""
     folder = ROOT / "docs/decisions"
     records = [(path.name, path.read_text()) for path in sorted(folder.glob("0*.md"))]
-    titles = [f"{re.findall(r'^# (.+)', text)[0]} {name}" for name, text in records]
+    index = (folder / "README.md").read_text()
 
-    rows = re.findall(r"^\| (\d+) \| \[(.+)\]\((0.+\.md)\) \|", _index(), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| \[(.+)\]\((0.+\.md)\) \| (.+) \|$", index, re.MULTILINE)
 
-    assert [f"{number}. {title} {name}" for number, title, name in rows] == titles
+    assert [(name, f"{number}. {title}", status) for number, title, name, status in rows] == [
+        (name, re.findall(r"^# (.+)", text)[0], _status(text)) for name, text in records
+    ]
 
 
 def test_each_decision_has_its_status_date_and_parts() -> None:
@@ -183,5 +185,9 @@ def test_each_decision_has_its_status_date_and_parts() -> None:
     assert lacking == {}
 
 
-def _index() -> str:
-    return (ROOT / "docs/decisions/README.md").read_text()
+def _status(record: str) -> str:
+    """Name what amends a record, as its paragraph of the status says."""
+    paragraph = re.findall(r"^Status: (?:.+\n)+", record, re.MULTILINE)[0]
+    amending = re.findall(r"Amended by\s+((?:[,\s]|and|\[\d+\]\(\S+?\))+)", paragraph)
+    numbers = re.findall(r"\[(\d+)\]", "".join(amending))
+    return f"amended by {', '.join(numbers)}" if numbers else "accepted"
