@@ -1,6 +1,7 @@
 """Processes that a warm interpreter prepares before there is a launch for them."""
 
 import os
+import selectors
 import signal
 import subprocess
 import sys
@@ -13,7 +14,11 @@ import pytest
 from tests.environment.spawner.conftest import SpawnerClient, SpawnerProcess
 from tests.environment.spawner.test_processes import ends
 
-from runtara_environment.spawner import cgroups
+from runtara_environment.spawner import cgroups, interpreters
+from runtara_environment.spawner.cgroups import Cgroup, Limits
+from runtara_environment.spawner.interpreters import WarmInterpreters
+from runtara_environment.spawner.prepared import Forked, WarmLaunch
+from runtara_environment.spawner.warm import NotWarm
 
 PROGRAM = """
 import os, sys
@@ -222,6 +227,45 @@ def test_a_launch_that_was_prepared_is_taken_over(
     assert ends(child)
     assert until(lambda: not folders(group))
     again.close()
+
+
+def test_a_prepared_process_that_was_stopped_costs_no_launch(
+    image: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has some seconds to begin, and is killed; the launch is forked."""
+    monkeypatch.setattr(interpreters, "_BEGIN_S", 0.2)
+    selector, answers = selectors.DefaultSelector(), list[Forked | NotWarm]()
+    left: list[Cgroup] = []
+    warm = WarmInterpreters(selector, left.append, most=1, idle_s=1000, prepared=1)
+
+    def after_a_look(found: Callable[[], Any]) -> Any:
+        for key, _ in selector.select(warm.attend() or 0.01):
+            key.data()
+        return found()
+
+    with Path(os.devnull).open("wb") as output:
+        launch = WarmLaunch(
+            warm=image,
+            limits=Limits(),
+            group=f"test-{os.getpid()}-stopped",
+            order={"argv": ["json.tool", "/dev/null"], "env": {}, "cwd": image["cwd"]},
+            output=output.fileno(),
+            answered=answers.append,
+        )
+        warm.launch(launch)
+        [waiting] = until(lambda: after_a_look(warm.prepared))
+        os.kill(waiting, signal.SIGSTOP)
+        warm.launch(launch)
+        until(lambda: after_a_look(lambda: len(answers) == 2))
+        warm.close()
+    selector.close()
+
+    first, second = answers
+    assert isinstance(first, Forked)
+    assert isinstance(second, Forked)
+    assert len({first.pid, second.pid, waiting}) == 3
+    assert ends(waiting)
+    assert until(lambda: all(group.remove() for group in (*left, first.cgroup)))
 
 
 @pytest.fixture
