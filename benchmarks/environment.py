@@ -45,6 +45,7 @@ Report = dict[str, Any]
 _BEGINNINGS = ("started", "signalled", "due")
 _AHEAD_S = 0.6
 _SETTLED_S = 0.5
+"""What an image has prepared for its next launch is not in the way of what is measured next."""
 
 
 def _milliseconds(values: Sequence[float]) -> str:
@@ -67,10 +68,10 @@ async def launches(url: str, folder: Path, options: argparse.Namespace) -> Repor
     async with environment(url, folder) as here, floor(here) as bare:
         images = {name: await here.image(sources[name], "walk") for name in options.images}
         for number in range(-1, options.rounds):
-            # What is prepared for a next launch is not to be in the floor's way.
             await asyncio.sleep(_SETTLED_S)
             found = {"floor": (await bare.launches())["seconds"][0]}
             for name, image in images.items():
+                await asyncio.sleep(_SETTLED_S)
                 walked = await _walk(here, image)
                 found |= {f"{name} {word}": seconds for word, seconds in walked.items()}
             # The first round has warm interpreters started.
