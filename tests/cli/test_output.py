@@ -2,10 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from runtara_cli import codes
 from runtara_cli.output import Cell, Output
 
 ROWS = [
@@ -69,12 +69,15 @@ def test_what_a_terminal_has_no_room_for_is_below_its_row(
     assert printed(monkeypatch, capsys, width) == lines
 
 
-def test_a_result_that_cant_be_written_is_no_success() -> None:
-    """This holds though a command ends without taking the interpreter down."""
-    command = [sys.executable, "-m", "runtara_cli", "--help"]
-    written = subprocess.run(command, capture_output=True, text=True)
-    with Path("/dev/full").open("w") as full:
-        unwritten = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
+def test_the_end_of_a_command_calls_handlers_and_writes_what_they_print() -> None:
+    """A command ends its process without finalizing the interpreter."""
+    program = (
+        "import atexit; atexit.register(print, 'the end');"
+        "from runtara_cli.__main__ import main; main()"
+    )
+    command = [sys.executable, "-c", program, "doctor", "--database-url", "sqlite::memory:"]
+    run = subprocess.run(command, capture_output=True, text=True)
 
-    assert (written.returncode, written.stdout[:6]) == (0, "Usage:")
-    assert unwritten.returncode != 0
+    assert run.returncode == codes.UNSUCCESSFUL, run.stderr
+    assert run.stdout.startswith("python\t")
+    assert run.stdout.endswith("\nthe end\n")

@@ -151,12 +151,12 @@ async def list_instances(
         offset=message.offset,
         limit=limit,
     )
+    most = message.count_limit if message.HasField("count_limit") else None
     return pb.RpcResponse(
         list_instances=pb.ListInstancesResponse(
             instances=map(translation.listed, page),
-            total_count=await launches.count_instances(
-                which, limit=message.count_limit if message.HasField("count_limit") else None
-            ),
+            # A client that goes through all pages counts none of them.
+            total_count=0 if most == 0 else await launches.count_instances(which, limit=most),
             next=_cursor(page[-1], order) if len(page) == limit else None,
         )
     )
