@@ -1,11 +1,13 @@
 """Environments: leases by the database's clock, and what a renewal tells one at rest."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from tests.contract.database import Database, Row
-from tests.contract.launching import SECOND, hold_lease, launch, put_image
+from tests.contract.launching import SECOND, hold_lease, launch, put_image, start
 from tests.contract.states import TENANT, put_instance
+from tests.support.clock import START
 
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.environments import EnvironmentKind
@@ -76,6 +78,31 @@ async def test_a_worker_that_goes_on_with_a_good_lease_stays_drained(
     await opened()
 
     assert kept == [False, True, False, False]
+
+
+async def test_one_that_leaves_claims_nothing_until_it_is_opened_again(
+    persistence: Persistence,
+) -> None:
+    """It isn't drained by that, and what an operator has drained stays so."""
+    worker: dict[str, Any] = {
+        "kind": EnvironmentKind.WORKER,
+        "tenant_id": TENANT,
+        "workflows": ("flow",),
+    }
+    offer = Offer(environment_id="w", tenant_id=TENANT, workflows={"flow"})
+    for is_drained in (False, True):
+        await hold_lease(persistence, "w", **worker)
+        await start(persistence, f"{is_drained}", workflow="flow", image_id=None)
+        await persistence.environments.drain("w", draining=is_drained)
+        await persistence.environments.leave("w")
+        left = await persistence.launches.claim(offer, limit=9, at=START)
+        opened = await hold_lease(persistence, "w", **worker)
+        again = await persistence.launches.claim(offer, limit=9, at=START)
+
+        assert left.assignments == ()
+        assert opened.is_draining == is_drained
+        assert len(again.assignments) == (0 if is_drained else 1)
+    await persistence.environments.leave("unknown")
 
 
 async def test_an_id_is_of_one_kind(persistence: Persistence) -> None:

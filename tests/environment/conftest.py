@@ -98,9 +98,10 @@ class Here:
         start = InstanceStart(
             instance_id=instance_id, tenant_id=TENANT, image_id=image.image_id, input=given
         )
-        started = await self.persistence.launches.start(
-            start, at=self.launcher.now(), offer=self.launcher.offer()
-        )
+        with self.launcher.offering(start) as offer:
+            started = await self.persistence.launches.start(
+                start, at=self.launcher.now(), offer=offer
+            )
         self.launcher.take(started.claims)
         return instance_id
 

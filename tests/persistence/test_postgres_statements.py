@@ -1,11 +1,15 @@
 """What a step costs: one statement, which is its transaction, and nothing before or after it."""
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import asyncpg
 import pytest
+from tests.contract.launching import close, hold_lease, start
+from tests.contract.states import TENANT
 from tests.support.clock import START
 from tests.support.postgres import PostgresServer
 
@@ -22,7 +26,13 @@ from runtara_domain.model import (
     RetryAttempt,
     Signal,
 )
+from runtara_domain.model.environments import EnvironmentKind
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_domain.model.launches import Offer
+from runtara_domain.model.limits import Hold, Limit, Scope
+from runtara_domain.model.stored_launches import LaunchFilter
 from runtara_domain.status import ANY, OPEN, WORKING, SignalType, State
+from runtara_persistence.postgres import claiming
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
 # As it is logged; the server writes of its own affairs, too.
@@ -86,3 +96,109 @@ async def test_every_step_is_one_statement(server: PostgresServer) -> None:
             asked[name] = len(ASKED.findall(log.read_bytes()[before:]))
 
     assert asked == dict.fromkeys(asked, 1)
+
+
+@pytest.fixture
+async def worker(server: PostgresServer) -> AsyncIterator[PostgresPersistence]:
+    """A database with a worker's lease."""
+    url = server.url(server.create_database())
+    async with PostgresPersistence(url, migrates=True, pool_size=3) as persistence:
+        kind = EnvironmentKind.WORKER
+        await hold_lease(persistence, "w", kind=kind, tenant_id=TENANT, workflows=("orders",))
+        yield persistence
+
+
+async def claim(worker: PostgresPersistence, *names: str) -> list[str]:
+    """Start instances, and claim what there is; gives the ids of the launches."""
+    for name in names:
+        await start(worker, name)
+    offer = Offer(environment_id="w", tenant_id=TENANT, workflows={"orders"})
+    claims = await worker.launches.claim(offer, limit=9, at=START)
+    return [one.launch_id for one in claims.assignments]
+
+
+async def end(worker: PostgresPersistence, launch_ids: list[str]) -> None:
+    """Close launches at once, whose worker leaves; their instances are due an hour later."""
+    left = LaunchEnd(cause=Cause.STOPPED, reports=False)
+    at = START + timedelta(hours=1)
+    await asyncio.gather(*(close(worker, launch_id, left, at=at) for launch_id in launch_ids))
+
+
+async def test_a_claim_is_three_statements_or_one_that_finds_nothing(
+    server: PostgresServer, worker: PostgresPersistence
+) -> None:
+    """And no transaction: only what is taken waits for a commit."""
+    log = server.folder / "log"
+    await end(worker, await claim(worker, "prepared"))
+    asked: list[tuple[int, int]] = []
+    for names in ((), ("a",), ("b", "c", "d")):
+        for name in names:
+            await start(worker, name)
+        before = log.stat().st_size
+        found = await claim(worker)
+        asked.append((len(found), len(ASKED.findall(log.read_bytes()[before:]))))
+
+    assert asked == [(0, 1), (1, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("change", ["drain", "leave", "close", "hold", "limit"])
+async def test_what_changes_before_a_claim_takes_is_heeded(
+    worker: PostgresPersistence, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """It has found what to take by then, and has read no limit and no hold."""
+    changes: dict[str, Callable[[], Awaitable[object]]] = {
+        "drain": lambda: worker.environments.drain("w", draining=True),
+        "leave": lambda: worker.environments.leave("w"),
+        "close": lambda: worker.environments.close("w"),
+        "hold": lambda: worker.limits.hold(Hold(Scope.TENANT, TENANT, "", "wait", START), at=START),
+        "limit": lambda: worker.limits.put(Limit(Scope.TENANT, TENANT, max_concurrent=0)),
+    }
+    wait, changed = claiming._waiting, asyncio.Event()
+
+    async def change_first(*arguments: Any) -> Any:
+        found = await wait(*arguments)
+        if not changed.is_set():
+            changed.set()
+            await changes[change]()
+        return found
+
+    monkeypatch.setattr(claiming, "_waiting", change_first)
+    assert await claim(worker, "a") == []
+    assert changed.is_set()
+
+
+async def test_launches_that_end_together_are_closed_in_two_statements(
+    server: PostgresServer, worker: PostgresPersistence
+) -> None:
+    log = server.folder / "log"
+    await end(worker, await claim(worker, "prepared"))
+    launch_ids = await claim(worker, "a", "b", "c")
+    before = log.stat().st_size
+    await end(worker, launch_ids)
+    asked = len(ASKED.findall(log.read_bytes()[before:]))
+    causes = [one.cause for one in await worker.launches.page(LaunchFilter())]
+
+    assert asked == 2
+    assert causes == ["stopped"] * 4
+
+
+async def test_a_launch_whose_instance_is_locked_holds_up_no_other(
+    server: PostgresServer, worker: PostgresPersistence
+) -> None:
+    """It is closed alone, once the lock is gone."""
+    launch_ids = await claim(worker, "a", "b", "held")
+    [(name,)] = await worker._database.read("ask", "SELECT current_database()")
+    stranger = await asyncpg.connect(server.url(name))
+    try:
+        async with stranger.transaction():
+            await stranger.execute("SELECT FROM instances WHERE instance_id = 'held' FOR UPDATE")
+            ending = asyncio.create_task(end(worker, launch_ids))
+            while len(await worker.launches.page(LaunchFilter(open_only=True))) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            [still_open] = await worker.launches.page(LaunchFilter(open_only=True))
+        await ending
+    finally:
+        await stranger.close()
+
+    assert still_open.instance_id == "held"
+    assert await worker.launches.page(LaunchFilter(open_only=True)) == []

@@ -1,7 +1,7 @@
 """Any order of deaths, outages and signals, and environments that crash and come back."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 
 import pytest
@@ -56,11 +56,10 @@ class Fleet:
         image = await put_image(self.world.persistence, tenant_id=TENANT)
         start = InstanceStart(instance_id=instance_id, tenant_id=TENANT, image_id=image.image_id)
         launcher = next(iter(self.launchers.values()), None)
-        started = await self.world.persistence.launches.start(
-            start,
-            at=self.world.clock.now(),
-            offer=None if launcher is None else launcher.offer(),
-        )
+        with nullcontext() if launcher is None else launcher.offering(start) as offer:
+            started = await self.world.persistence.launches.start(
+                start, at=self.world.clock.now(), offer=offer
+            )
         if launcher is not None:
             launcher.take(started.claims)
 

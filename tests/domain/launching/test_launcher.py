@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher
 from runtara_domain.launching.lease import LeaseTimes
+from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
 from runtara_domain.model.interventions import Stop
 from runtara_domain.model.launch_ends import Cause
 from runtara_domain.model.launches import Claims, InstanceStart, Offer, OpenLaunch
@@ -25,9 +27,8 @@ from runtara_domain.status import State
 async def start(world: World, launcher: Launcher, instance_id: str, **metadata: object) -> None:
     image = await put_image(world.persistence, tenant_id=TENANT, **metadata)  # type: ignore[arg-type]  # Metadata by name.
     started = InstanceStart(instance_id=instance_id, tenant_id=TENANT, image_id=image.image_id)
-    found = await world.persistence.launches.start(
-        started, at=world.clock.now(), offer=launcher.offer()
-    )
+    with launcher.offering(started) as offer:
+        found = await world.persistence.launches.start(started, at=world.clock.now(), offer=offer)
     launcher.take(found.claims)
     launcher.recheck()
     await world.settle()
@@ -456,7 +457,8 @@ async def test_the_end_of_an_environment_asks_its_processes_to_leave(world: Worl
 
 async def test_what_an_environment_has_claimed_at_its_end_is_given_back(world: World) -> None:
     """A claim that its end cuts off is carried out all the same, and its answer is lost."""
-    async with world.launcher(capacity=0) as launcher:
+    async with world.launcher(capacity=1) as launcher:
+        await start(world, launcher, "fills")
         await start(world, launcher, "i")
         offer = Offer(environment_id="here", can_run=lambda image: True)
         claims = await world.persistence.launches.claim(offer, limit=1, at=world.clock.now())
@@ -466,7 +468,7 @@ async def test_what_an_environment_has_claimed_at_its_end_is_given_back(world: W
     assert launch.cause == "stopped"
     async with world.launcher("next"):
         await world.settle()
-        assert world.placement("next").living() == ["i"]
+        assert world.placement("next").living() == ["fills", "i"]
 
 
 async def test_a_claim_that_is_still_under_way_at_the_end_takes_nothing(world: World) -> None:
@@ -478,10 +480,12 @@ async def test_a_claim_that_is_still_under_way_at_the_end_takes_nothing(world: W
 
     async def read_then_claim(environment_id: str, *, at: datetime) -> Sequence[OpenLaunch]:
         rows = await read(environment_id, at=at)
-        late.append(await launches.claim(offer, limit=1, at=at))
+        if not world.placement().living():
+            late.append(await launches.claim(offer, limit=1, at=at))
         return rows
 
-    async with world.launcher(capacity=0) as launcher:
+    async with world.launcher(capacity=1) as launcher:
+        await start(world, launcher, "fills")
         await start(world, launcher, "i")
         launches.open_launches = read_then_claim  # type: ignore[method-assign]  # A claim comes late.
 
@@ -578,7 +582,9 @@ async def test_a_drained_environment_goes_on_as_soon_as_the_drain_is_taken_back(
         await world.settle()
         await world.persistence.environments.drain("here", draining=True)
         await start(world, here, "i")
-        offered = here.offer()
+        another = InstanceStart(instance_id="j", tenant_id=TENANT, image_id="any")
+        with here.offering(another) as offered:
+            pass
         calls.clear()
         await world.pass_time(60)
         asked = dict(calls)
@@ -587,6 +593,45 @@ async def test_a_drained_environment_goes_on_as_soon_as_the_drain_is_taken_back(
 
         assert offered is None
         assert set(asked) == {"renew"}
+        assert world.placement().living() == ["i"]
+
+
+@pytest.mark.parametrize("is_drained", [False, True])
+async def test_one_that_was_killed_as_it_left_goes_on(world: World, *, is_drained: bool) -> None:
+    """The next process of its id claims, unless an operator has drained it."""
+    kind, environments = EnvironmentKind.WORKER, world.persistence.environments
+    new = NewEnvironment(environment_id="here", machine="m", kind=kind, capacity=9)
+    await environments.open(new, ttl=timedelta(seconds=30))
+    await environments.drain("here", draining=is_drained)
+    await environments.leave("here")
+    async with world.launcher(kind=kind) as here:
+        await start(world, here, "i")
+
+        assert world.placement().living() == ([] if is_drained else ["i"])
+
+
+async def test_of_concurrent_starts_one_has_the_offer(world: World) -> None:
+    """What the others start is claimed together; for what can't be launched now there is none."""
+    image = await put_image(world.persistence, tenant_id=TENANT)
+    one = InstanceStart(instance_id="i", tenant_id=TENANT, image_id=image.image_id)
+    later = replace(one, launch_after=world.clock.now() + timedelta(hours=1))
+    by_name = replace(one, image_id=None, workflow="flow")
+    async with world.launcher() as here:
+        await world.settle()
+        with here.offering(later) as delayed, here.offering(by_name) as named:
+            pass
+        with here.offering(one) as first, here.offering(one) as second:
+            pass
+        with here.offering(one) as third:
+            pass
+        await world.persistence.launches.start(one, at=world.clock.now())
+        here.take(None)
+        await world.settle()
+
+        assert [each is not None for each in (delayed, named, first, second, third)] == [
+            *(False, False),
+            *(True, False, True),
+        ]
         assert world.placement().living() == ["i"]
 
 

@@ -20,7 +20,7 @@ from runtara_domain.model import (
     Registration,
     Sleep,
 )
-from runtara_domain.model.environments import NewEnvironment
+from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
 from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
@@ -196,11 +196,12 @@ class World:
         *,
         capacity: int = 9,
         calendar: Calendar | None = None,
+        kind: EnvironmentKind = EnvironmentKind.ENVIRONMENT,
         **more: object,
     ) -> Launcher:
         """Make an environment's engine."""
         environment = NewEnvironment(
-            environment_id=environment_id, machine="machine", capacity=capacity
+            environment_id=environment_id, machine="machine", capacity=capacity, kind=kind
         )
         settings = LauncherSettings(environment=environment, **more)  # type: ignore[arg-type]  # Fields by name.
         placement = self.placement(environment_id)

@@ -108,6 +108,42 @@ async def test_what_a_claim_took_whose_answer_was_lost_is_given_back(
     assert {one.cause for one in launches if one.launch_id in lost} == {"stopped"}
 
 
+async def test_what_the_last_claim_took_waits_for_no_run_that_ends(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer is lost as the worker leaves: it is given back while a step has its grace."""
+    claim, has_lost = port.client.workers.claim, asyncio.Event()
+
+    async def lose(*arguments: Any, **options: Any) -> Sequence[Assignment]:
+        claimed = await claim(*arguments, **options)
+        if [one.instance_id for one in claimed] != ["lost"]:
+            return claimed
+        has_lost.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def causes() -> dict[str, str | None]:
+        return {one.instance_id: one.cause async for one in port.client.launches.list()}
+
+    async def end_when_given_back(runs: Runs) -> dict[str, str | None]:
+        while (found := await causes())["lost"] is None:  # noqa: ASYNC110  # It tells nothing.
+            await asyncio.sleep(0.01)
+        [launch_id] = runs.orders
+        runs.kill(launch_id)
+        return found
+
+    monkeypatch.setattr(port.client.workers, "claim", lose)
+    await port.client.instances.start("acme", workflow="flow", instance_id="slow")
+    async with working(port) as runs:
+        await runs.begun.wait()
+        monkeypatch.setattr(runs, "leave", lambda launch_id: None)
+        await port.client.instances.start("acme", workflow="flow", instance_id="lost")
+        await has_lost.wait()
+        ending = asyncio.create_task(end_when_given_back(runs))
+
+    assert await ending == {"slow": None, "lost": "stopped"}
+
+
 @pytest.mark.parametrize("is_closed", [False, True])
 async def test_a_drain_outlives_the_loss_of_a_lease(
     port: Port, monkeypatch: pytest.MonkeyPatch, *, is_closed: bool

@@ -8,7 +8,7 @@ environment uses the database: the database notifies it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from runtara_domain.launching.launcher import Launcher
     from runtara_domain.model.images import RunnerType
     from runtara_domain.model.interventions import Stopped
-    from runtara_domain.model.launches import Claims, Offer
+    from runtara_domain.model.launches import Claims, InstanceStart, Offer
     from runtara_domain.model.stored_launches import Launch
     from runtara_domain.ports.clock import Clock
     from runtara_domain.ports.placements import LogPiece
@@ -134,8 +134,8 @@ class _Bystander:
     def now(self) -> datetime:
         return self._clock.now()
 
-    def offer(self) -> Offer | None:
-        return None
+    def offering(self, start: InstanceStart) -> AbstractContextManager[Offer | None]:
+        return nullcontext()
 
     def take(self, claims: Claims | None) -> None:
         assert claims is None

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -21,7 +21,7 @@ from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.model.environments import NewEnvironment, Renewal
 from runtara_domain.model.images import Image
 from runtara_domain.model.interventions import Stopped
-from runtara_domain.model.launches import Claims, Offer
+from runtara_domain.model.launches import Claims, InstanceStart, Offer
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import Placement
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 100
 _AFTER_FAILURE = timedelta(seconds=1)
+_LOOK = timedelta(milliseconds=50)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +61,13 @@ class _Known:
 
     is_wanted: some may have become launchable since the last claim. next_at, again_at: when another
     one becomes launchable, from the last claim or renewal. is_waiting: more than the claimed ones
-    may be launchable already.
+    may be launchable already. is_offering: a start that is under way may claim one.
     """
 
     is_wanted: bool = True
     is_waiting: bool = True
     is_draining: bool = False
+    is_offering: bool = False
     next_at: datetime | None = None
     again_at: datetime | None = None
 
@@ -127,7 +129,7 @@ class Launcher:
         self._stack = AsyncExitStack()
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
-        self._is_ending = False
+        self._is_ending = self._is_to_look = False
         self.launchable = Listeners()
 
     # Calls from operations
@@ -141,21 +143,37 @@ class Launcher:
         """The number of open launches of this environment."""
         return len(self._supervisor.watched)
 
-    def offer(self) -> Offer | None:
-        """Return the offer for a start; None if the environment claims nothing now."""
+    @contextmanager
+    def offering(self, start: InstanceStart) -> Iterator[Offer | None]:
+        """
+        Give the block the offer for a start; None if nothing is to be claimed with it now.
+
+        Of concurrent starts one has the offer: a single claim takes the instances of the others.
+        """
+        known = self._known
         # Waiting instances come first, with the next claim.
-        if self._known.is_waiting or self._known.is_draining or not self._free():
-            return None
-        return self._offer
+        is_busy = known.is_offering or known.is_waiting or known.is_draining
+        if is_busy or not self._offer.may_take(start) or not self._free():
+            yield None
+            return
+        known.is_offering = True
+        try:
+            yield self._offer
+        finally:
+            known.is_offering = False
 
     def take(self, claims: Claims | None, has_held: Callable[[], bool] | None = None) -> None:
         """
-        Launch the instances that were claimed with an offer of this launcher.
+        Launch the instances that were claimed with an offer of this launcher, or claim if none was.
 
         has_held: returns whether the lease was valid without a gap since the claim was sent; None:
         it is checked from now on.
         """
-        for assignment in () if claims is None else claims.assignments:
+        if claims is None or not claims.assignments:
+            self._want()
+            self.launchable.tell()
+            return
+        for assignment in claims.assignments:
             self._supervisor.begin(assignment, has_held or self._lease.unbroken())
 
     def recheck(self) -> None:
@@ -181,7 +199,7 @@ class Launcher:
             self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
             for placement in self._placements.values():
                 await stack.enter_async_context(placement.watch(self._supervisor.ended))
-            watch = self._persistence.watch(self._changed, launchable=self.recheck)
+            watch = self._persistence.watch(self._changed, launchable=self._heard)
             await stack.enter_async_context(watch)
             await self._supervisor.take_up()
             self._spawn(self._lease.keep())
@@ -209,8 +227,8 @@ class Launcher:
                 task.cancel()
             await self._stack.__aexit__(kind, error, traceback)
         if is_whole:
-            # After the drain nothing more is claimed, also by a claim whose answer was lost.
-            await self._lease.drain()
+            # After this nothing more is claimed, also by a claim whose answer was lost.
+            await self._lease.leave()
             await self._supervisor.give_back()
             await self._lease.close()
 
@@ -246,7 +264,8 @@ class Launcher:
         claims = await self._persistence.launches.claim(
             self._offer, limit=limit, at=self._lease.now()
         )
-        self.take(claims, has_held)
+        if claims.assignments:
+            self.take(claims, has_held)
         known.next_at, known.again_at = claims.next_at, claims.again_at
         if claims.has_lease:
             self._note_drain(claims.is_draining)
@@ -296,6 +315,20 @@ class Launcher:
     def _changed(self, instance_ids: Collection[str] | None) -> None:
         if instance_ids is None or self._supervisor.takes(list(instance_ids)):
             self._supervisor.wake_up.set()
+
+    def _heard(self) -> None:
+        """The database tells that something has become launchable, or that a stop was put in."""
+        self._want()
+        self.launchable.tell()
+        if self._supervisor.watched and not self._is_to_look:
+            self._is_to_look = True
+            self._spawn(self._look_soon())
+
+    async def _look_soon(self) -> None:
+        # It hears of each start and each end: a look at all launches for each would be too many.
+        await self._clock.pause(_LOOK)
+        self._is_to_look = False
+        self._supervisor.wake_up.set()
 
     def _note_drain(self, is_draining: bool) -> None:
         if is_draining and not self._known.is_draining:

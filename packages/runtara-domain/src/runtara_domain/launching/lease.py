@@ -106,9 +106,9 @@ class LeaseKeeper:
             else:
                 await self._clock.pause(self._times.after_failure)
 
-    async def drain(self) -> None:
-        """Stop claims under the lease; raises DatabaseError."""
-        await self._environments.drain(self._new.environment_id, draining=True)
+    async def leave(self) -> None:
+        """Stop claims under the lease until it is opened again; raises DatabaseError."""
+        await self._environments.leave(self._new.environment_id)
 
     async def close(self) -> None:
         """End the lease; raises DatabaseError."""

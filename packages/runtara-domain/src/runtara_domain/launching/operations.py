@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -48,12 +49,12 @@ class LaunchingHere(Protocol):
         """Return the database's time."""
         ...
 
-    def offer(self) -> Offer | None:
-        """Return the offer for a start; None if the engine claims nothing now."""
+    def offering(self, start: InstanceStart) -> AbstractContextManager[Offer | None]:
+        """Give the block the offer for a start; None if nothing is to be claimed with it now."""
         ...
 
     def take(self, claims: Claims | None) -> None:
-        """Launch the instances that were claimed with an offer of this engine."""
+        """Launch the instances that were claimed with an offer of this engine, or claim if none."""
         ...
 
     def recheck(self) -> None:
@@ -74,8 +75,8 @@ class LaunchingElsewhere:
     def now(self) -> datetime:
         return self.clock.now()
 
-    def offer(self) -> Offer | None:
-        return None
+    def offering(self, start: InstanceStart) -> AbstractContextManager[Offer | None]:
+        return nullcontext()
 
     def take(self, claims: Claims | None) -> None:
         """Do nothing: without an offer there are no claims."""
@@ -119,8 +120,10 @@ class InstanceOperations:
         belongs to another start.
         """
         here = self.launching()
-        started = await self.persistence.launches.start(start, at=here.now(), offer=here.offer())
-        here.take(started.claims)
+        with here.offering(start) as offer:
+            started = await self.persistence.launches.start(start, at=here.now(), offer=offer)
+        if started.created:
+            here.take(started.claims)
         if not started.image_is_found:
             raise ImageNotFound(start.image_id or "")
         if started.differs_in:

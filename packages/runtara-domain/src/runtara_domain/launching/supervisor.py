@@ -155,7 +155,9 @@ class Supervisor:
             reason = f"it could not be started: {type(error).__name__}"
             self.ended(launch_id, LaunchFailed(Cause.RUNNER_FAILED, reason).end)
         else:
-            await self._mark_started(watched, handle)
+            await self._begun(watched, handle)
+            if handle is not None or assignment.timeout is not None:
+                self.wake_up.set()
 
     async def _end_others(self, watched: Watched) -> None:
         """
@@ -176,18 +178,19 @@ class Supervisor:
             # The next launch of the image finds the problem again.
             logger.warning("the problem of image %s can't be stored: %s", image_id, error)
 
-    async def _mark_started(self, watched: Watched, handle: str) -> None:
-        is_open = await self._until_stored(
-            lambda at: self.persistence.launches.mark_started(
-                watched.launch_id, handle=handle, at=at
+    async def _begun(self, watched: Watched, handle: str | None) -> None:
+        # Without a handle nothing would find it again, and its registration tells that it runs.
+        if handle is not None:
+            is_open = await self._until_stored(
+                lambda at: self.persistence.launches.mark_started(
+                    watched.launch_id, handle=handle, at=at
+                )
             )
-        )
-        if not is_open:
-            await self._supersede(watched)
+            if not is_open:
+                await self._supersede(watched)
         if watched.taken is not None and watched.taken.act in _SENT:
             # A signal sent before the start has reached no process.
             await watched.placement.send(watched.launch_id, _SENT[watched.taken.act])
-        self.wake_up.set()
 
     # Running launches
 

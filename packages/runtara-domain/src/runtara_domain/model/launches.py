@@ -142,6 +142,13 @@ class Offer:
     lost_silence: timedelta = timedelta(seconds=45)
     worker_grace: timedelta = timedelta(seconds=5)
 
+    def may_take(self, start: InstanceStart) -> bool:
+        """Return whether it may launch what was just started; by name alone an image waits."""
+        if start.launch_after is not None:
+            return False
+        is_served = start.tenant_id == self.tenant_id and start.workflow in self.workflows
+        return start.image_id is not None or is_served
+
     def silence_of(self, image_id: str | None, *, is_lost: bool) -> timedelta:
         """Return after how much silence an unwatched RUNNING instance is launchable."""
         if image_id is None:

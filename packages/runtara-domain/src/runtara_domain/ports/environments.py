@@ -57,6 +57,14 @@ class Environments(Protocol):
         """Forbid the environment to claim, or allow it again; False if it does not exist."""
         ...
 
+    async def leave(self, environment_id: str) -> None:
+        """
+        Have it claim nothing more until it is opened again: its process ends.
+
+        A claim that is under way has been carried out by then. What operators drain stays drained.
+        """
+        ...
+
     async def page(self, *, gone_for: timedelta = timedelta(days=1)) -> Sequence[Environment]:
         """Read environments by id, except those whose lease expired longer ago than `gone_for`."""
         ...

@@ -59,6 +59,7 @@ class Launches(Protocol):
         don't matter. Then, if an open instance has the deduplication key, nothing is done: of
         concurrent callers with one key one creates. With an offer whose environment has a free
         slot, the same step also claims the first instance for that offer, which may be another one.
+        It claims nothing while another step has the environment's row.
         """
         ...
 
@@ -88,10 +89,10 @@ class Launches(Protocol):
         """
         Close an open launch and apply the verdict to its instance, in one step.
 
-        The step locks the instance's row, and calls `judge` with it. Only an open launch is closed:
-        of concurrent callers one closes it, and none after another run or launch superseded it.
-        The launch gets its cause and figures, and the figures are added to the instance's, with any
-        verdict.
+        The step calls `judge` with the instance's row, and again if the row has changed before it
+        is written. Only an open launch is closed: of concurrent callers one closes it, and none
+        after another run or launch superseded it. The launch gets its cause and figures, and the
+        figures are added to the instance's, with any verdict.
         """
         ...
 

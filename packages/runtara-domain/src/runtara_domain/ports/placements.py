@@ -69,12 +69,13 @@ class Placement(Protocol):
 
     async def launch(
         self, assignment: Assignment, given: bytes | None, *, may_start: Callable[[], bool]
-    ) -> str:
+    ) -> str | None:
         """
         Start a launch's process and return its handle; repeated calls start one process.
 
-        given: the instance's input, for images only. may_start: called right before the start; if
-        it returns False, no process is started. Raises LaunchFailed if there is no process.
+        None: the process ends with the environment's own, and no later one takes it up. given: the
+        instance's input, for images only. may_start: called right before the start; if it returns
+        False, no process is started. Raises LaunchFailed if there is no process.
         """
         ...
 

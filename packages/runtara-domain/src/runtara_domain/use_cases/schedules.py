@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.launches import InstanceStart, Offer, Started
+from runtara_domain.model.launches import InstanceStart, Started
 from runtara_domain.model.schedules import Declaration, Declared, Schedule, Timing, shown
 from runtara_domain.ports.launches import Launches
 from runtara_domain.ports.schedules import Calendar, Schedules
@@ -75,16 +75,14 @@ class ManageSchedules:
             if await self.schedules.resume(read, next_tick_at=next_tick_at):
                 return True
 
-    async def trigger(
-        self, tenant_id: str, name: str, *, at: datetime, offer: Offer | None = None
-    ) -> Triggered | None:
+    async def trigger(self, tenant_id: str, name: str, *, at: datetime) -> Triggered | None:
         """Start one instance now, in addition to the ticks; None if there is no such schedule."""
         read = await self.schedules.get(tenant_id, name)
         if read is None:
             return None
         instance_id = read.schedule.triggered_id(f"{shown(at)}-{uuid4().hex[:12]}")
         start = read.schedule.start(instance_id, at, delayed=False)
-        return Triggered(start, await self.launches.start(start, at=at, offer=offer))
+        return Triggered(start, await self.launches.start(start, at=at))
 
     async def upcoming(
         self, tenant_id: str, name: str, *, limit: int, at: datetime

@@ -105,9 +105,7 @@ async def trigger_schedule(
 ) -> pb.RpcResponse:
     """Start one instance now; launch it at once where there is room."""
     triggered = _known(
-        await _manage(core).trigger(
-            *_key(message), at=core.launcher.now(), offer=core.launcher.offer()
-        ),
+        await _manage(core).trigger(*_key(message), at=core.launcher.now()),
         message.name,
     )
     core.launcher.take(triggered.started.claims)

@@ -111,6 +111,12 @@ class MemoryEnvironments:
         self._store.watchers.tell_launchable()
         return True
 
+    async def leave(self, environment_id: str) -> None:
+        await self._store.yield_control()
+        row = self._store.environments.get(environment_id)
+        if row is not None:
+            row.capacity = 0
+
     async def page(self, *, gone_for: timedelta = timedelta(days=1)) -> Sequence[Environment]:
         await self._store.yield_control()
         since = self._clock.now() - gone_for

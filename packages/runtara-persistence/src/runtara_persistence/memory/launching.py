@@ -154,7 +154,7 @@ def claim(store: Store, offer: Offer, limit: int, at: datetime) -> Claims:
     environment = store.environments.get(offer.environment_id)
     if environment is None or not is_living(store, offer.environment_id, at):
         return Claims(has_lease=False)
-    if environment.is_draining:
+    if environment.is_draining or not environment.capacity:
         return Claims(is_draining=True)
     free = room(store, offer.tenant_limit, offer.environment_id, at)
     candidates, targets = _candidates(store, offer, at), _targets(store, offer, at)

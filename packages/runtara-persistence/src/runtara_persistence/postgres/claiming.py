@@ -52,25 +52,46 @@ class _Claiming:
 
 
 async def claim(connection: Connection, offer: Offer, limit: int, at: datetime) -> Claims:
-    """Carry out the port's step `launches.claim`."""
-    found = await connection.fetch(_SQL["environment"], offer.environment_id, at)
-    if not found or not found[0]["is_living"]:
+    """
+    Carry out the port's step `launches.claim`, outside of a transaction.
+
+    What it finds, it reads without a lock. So it waits for no other step, and a claim that takes
+    nothing writes nothing. Only where there are limits or holds is it one transaction.
+    """
+    key = (offer.environment_id, at, offer.lost_silence, offer.silence)
+    [first, *_] = rows = await connection.fetch(_SQL["find"], *key)
+    if not first["is_living"]:
         return Claims(has_lease=False)
-    if found[0]["is_draining"]:
+    if first["is_draining"]:
         return Claims(is_draining=True)
-    claims = await _claim(_Claiming(connection, offer, at), limit)
+    claiming = _found(_Claiming(connection, offer, at), rows)
+    claims = Claims()
+    if first["is_bounded"] or offer.tenant_limit is not None:
+        if claiming.lanes or claiming.others:
+            async with connection.transaction():
+                await connection.execute(_SQL["lock_environment"], offer.environment_id)
+                claims = await _claim(claiming, limit, is_bounded=True)
+    else:
+        claims = await _claim(claiming, limit, is_bounded=False)
     if len(claims.assignments) == limit:
         return claims
-    [row] = await connection.fetch(_SQL["next"], at, offer.lost_silence, offer.silence)
-    return replace(claims, next_at=row["next_launchable_at"])
+    return replace(claims, next_at=first["next_launchable_at"])
 
 
 async def claim_with_start(connection: Connection, offer: Offer, at: datetime) -> Claims:
-    """Claim one instance for an environment that has a free slot."""
-    found = await connection.fetch(_SQL["environment"], offer.environment_id, at)
-    if not found or found[0]["open_count"] >= found[0]["capacity"]:
-        return Claims(has_lease=bool(found))
-    return await claim(connection, offer, 1, at)
+    """
+    Claim one instance for an environment that has a free slot, within the start's transaction.
+
+    Nothing is claimed while another step has the environment: its claims find the instance, too.
+    """
+    if not await connection.fetch(_SQL["lock_free"], offer.environment_id):
+        return Claims()
+    key = (offer.environment_id, at, offer.lost_silence, offer.silence)
+    [first, *_] = rows = await connection.fetch(_SQL["find"], *key)
+    if not first["is_living"] or first["is_draining"]:
+        return Claims(has_lease=first["is_living"], is_draining=first["is_draining"])
+    is_bounded = first["is_bounded"] or offer.tenant_limit is not None
+    return await _claim(_found(_Claiming(connection, offer, at), rows), 1, is_bounded=is_bounded)
 
 
 async def room(
@@ -118,51 +139,51 @@ async def ahead(connection: Connection, candidate: Candidate, at: datetime, limi
     return int(row["ahead"])
 
 
-async def _claim(claiming: _Claiming, limit: int) -> Claims:
-    await _find(claiming)
+async def _claim(claiming: _Claiming, limit: int, *, is_bounded: bool) -> Claims:
     every = {*claiming.lanes, *(each.lane for each in claiming.others)}
+    if not every:
+        return Claims()
     targets = await _targets(claiming, every)
     meant = {lane.tenant_id for lane in every if targets.of(lane) is not None}
-    limits = await _locked_limits(claiming, meant)
+    limits = await _locked_limits(claiming, meant) if is_bounded else ()
     claimed: list[Assignment] = []
     tried: set[str] = set()
     again_at: datetime | None = None
     # Rows that other claimers held: they may be free soon, and no event tells of that.
     missed = 0
     for _ in range(_ROUNDS):
-        offer = claiming.offer
-        free = await room(
-            claiming.connection, limits, offer.tenant_limit, offer.environment_id, claiming.at
-        )
+        free = await _room(claiming, limits) if is_bounded else Room((), (), (), None)
         wanted = limit - len(claimed)
         candidates = await _waiting(claiming, targets, free, wanted, tried)
         found = choose(candidates, targets, free, limit=wanted, at=claiming.at)
         again_at = found.again_at
-        taken = await _take(claiming, found.chosen, limits)
+        taken = await _take(claiming, found.chosen, limits, is_bounded=is_bounded)
         claimed += taken
         tried |= {candidate.instance_id for candidate, _ in found.chosen}
         missed += len(found.chosen) - len(taken)
-        if len(taken) == len(found.chosen):
+        # Without a transaction what was taken is committed, and an error now would lose it.
+        if len(taken) == len(found.chosen) or (taken and not is_bounded):
             break
     return Claims(tuple(claimed), again_at=claiming.at + _SOON if missed else again_at)
 
 
-async def _find(claiming: _Claiming) -> None:
-    connection, offer, at = claiming.connection, claiming.offer, claiming.at
-    for row in await connection.fetch(_SQL["lanes"], at):
-        claiming.lanes[_lane(row)] = row["lane"]
-    for row in await connection.fetch(_SQL["told"], at):
-        _add(claiming, row, row["since"])
-    silent_since, lost_since = at - offer.silence, at - offer.lost_silence
-    for row in await connection.fetch(_SQL["silent"], at, silent_since, lost_since):
-        silence = offer.silence_of(row["image_id"], is_lost=row["is_lost"])
-        _add(claiming, row, row["heard_at"] + silence)
+async def _room(claiming: _Claiming, limits: Sequence[Limit]) -> Room:
+    offer = claiming.offer
+    return await room(
+        claiming.connection, limits, offer.tenant_limit, offer.environment_id, claiming.at
+    )
 
 
-def _add(claiming: _Claiming, row: asyncpg.Record, since: datetime) -> None:
-    instance_id = row["instance_id"]
-    claiming.versions[instance_id] = row["version"]
-    claiming.others.append(Candidate(instance_id, _lane(row), since, row["launch_count"]))
+def _found(claiming: _Claiming, rows: Iterable[asyncpg.Record]) -> _Claiming:
+    for row in rows:
+        instance_id = row["instance_id"]
+        if row["lane"] is not None:
+            claiming.lanes[_lane(row)] = row["lane"]
+        elif instance_id is not None:
+            claiming.versions[instance_id] = row["version"]
+            found = Candidate(instance_id, _lane(row), row["since"], row["launch_count"])
+            claiming.others.append(found)
+    return claiming
 
 
 def _lane(row: asyncpg.Record) -> Lane:
@@ -202,25 +223,29 @@ async def _locked_limits(claiming: _Claiming, tenant_ids: Collection[str]) -> li
 async def _waiting(
     claiming: _Claiming, targets: Targets, free: Room, limit: int, tried: Collection[str]
 ) -> list[Candidate]:
-    asked: list[tuple[Lane, int, int, bool]] = []
+    asked: list[Lane] = []
+    wanted: list[dict[str, object]] = []
     for lane, key in claiming.lanes.items():
         target = targets.of(lane)
         slots = 0 if target is None else free.free(lane, target)
         if target is not None and slots != 0:
-            most = limit if slots is None else min(limit, slots)
-            asked.append((lane, key, most, target.is_by_name))
-    rows = await claiming.connection.fetch(
-        _SQL["waiting"],
-        [key for _, key, *_ in asked],
-        [lane.priority for lane, *_ in asked],
-        [most for *_, most, _ in asked],
-        [is_by_name for *_, is_by_name in asked],
-        claiming.at,
-        list(tried),
-    )
+            wanted.append(
+                {
+                    "place": len(asked),
+                    "lane": key,
+                    "priority": lane.priority,
+                    "slots": limit if slots is None else min(limit, slots),
+                    "is_by_name": target.is_by_name,
+                }
+            )
+            asked.append(lane)
+    rows: list[asyncpg.Record] = []
+    if asked:
+        given = (json.dumps(wanted), claiming.at, list(tried))
+        rows = await claiming.connection.fetch(_SQL["waiting"], *given)
     first = {each.instance_id: each for each in claiming.others if each.instance_id not in tried}
     for row in rows:
-        lane = asked[row["place"] - 1][0]
+        lane = asked[row["place"]]
         found = Candidate(row["instance_id"], lane, row["since"], row["launch_count"])
         claiming.versions[found.instance_id] = row["version"]
         known = first.get(found.instance_id)
@@ -230,9 +255,12 @@ async def _waiting(
 
 
 async def _take(
-    claiming: _Claiming, chosen: Sequence[tuple[Candidate, Target]], limits: Sequence[Limit]
+    claiming: _Claiming,
+    chosen: Sequence[tuple[Candidate, Target]],
+    limits: Sequence[Limit],
+    *,
+    is_bounded: bool,
 ) -> list[Assignment]:
-    chosen = await _with_kept_images(claiming.connection, chosen)
     if not chosen:
         return []
     bounded = {(row.scope, row.tenant_id, row.name) for row in limits}
@@ -241,29 +269,13 @@ async def _take(
         _wanted(claiming, bounded, launch_id, candidate, target)
         for launch_id, candidate, target in launches
     ]
-    columns = zip(*wanted, strict=True)
-    rows = await claiming.connection.fetch(
-        _SQL["take"], *map(list, columns), claiming.offer.environment_id, claiming.at
-    )
+    key = (json.dumps(wanted), claiming.offer.environment_id, claiming.at, is_bounded)
+    rows = await claiming.connection.fetch(_SQL["take"], *key)
     taken = {row["launch_id"]: row for row in rows}
     return [
         _assignment(taken[launch_id], target, claiming.at)
         for launch_id, _, target in launches
         if launch_id in taken
-    ]
-
-
-async def _with_kept_images(
-    connection: Connection, chosen: Sequence[tuple[Candidate, Target]]
-) -> Sequence[tuple[Candidate, Target]]:
-    by_name = [target.image.image_id for _, target in chosen if target.is_by_name and target.image]
-    if not by_name:
-        return chosen
-    kept = {row["image_id"] for row in await connection.fetch(_SQL["keep_images"], by_name)}
-    return [
-        (candidate, target)
-        for candidate, target in chosen
-        if not target.is_by_name or (target.image is not None and target.image.image_id in kept)
     ]
 
 
@@ -273,23 +285,24 @@ def _wanted(
     launch_id: str,
     candidate: Candidate,
     target: Target,
-) -> tuple[object, ...]:
+) -> dict[str, object]:
     image, lane = target.image, candidate.lane
     name = None if image is None else image.name
     timeout = stored.timeout(None, image)
     has_limit = any(key in bounded for key in keys(lane.tenant_id, name, lane.queue))
-    return (
-        candidate.instance_id,
-        claiming.versions[candidate.instance_id],
-        launch_id,
-        None if image is None else image.image_id,
-        name,
-        INLINE if image is None else image.runner_type.value,
-        INLINE if image is None else image.placement,
-        image is None or claiming.offer.sends_launch_id(image),
-        None if timeout is None else timeout // _MILLISECOND,
-        has_limit or claiming.offer.tenant_limit is not None,
-    )
+    return {
+        "instance_id": candidate.instance_id,
+        "version": claiming.versions[candidate.instance_id],
+        "launch_id": launch_id,
+        "image_id": None if image is None else image.image_id,
+        "is_by_name": target.is_by_name,
+        "image_name": name,
+        "runner": INLINE if image is None else image.runner_type.value,
+        "placement": INLINE if image is None else image.placement,
+        "sends_id": image is None or claiming.offer.sends_launch_id(image),
+        "timeout_ms": None if timeout is None else timeout // _MILLISECOND,
+        "is_bounded": has_limit or claiming.offer.tenant_limit is not None,
+    }
 
 
 def _assignment(row: asyncpg.Record, target: Target, at: datetime) -> Assignment:

@@ -77,6 +77,10 @@ class PostgresEnvironments:
         )
         return bool(found)
 
+    async def leave(self, environment_id: str) -> None:
+        attempt = "have an environment claim nothing more"
+        await self._database.write(attempt, _SQL["leave"], environment_id, is_repeatable=True)
+
     async def page(self, *, gone_for: timedelta = timedelta(days=1)) -> Sequence[Environment]:
         found = await self._database.read("list environments", _SQL["page"], gone_for)
         return [launch_rows.environment(row) for row in found]

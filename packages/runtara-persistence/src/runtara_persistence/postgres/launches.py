@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -41,9 +43,17 @@ if TYPE_CHECKING:
     )
     from runtara_domain.model.metrics import MetricsBucket
     from runtara_domain.model.stored_launches import Launch, LaunchFilter
+    from runtara_persistence.batcher import Batcher, Waiting
+    from runtara_persistence.postgres.closing_together import Close
     from runtara_persistence.postgres.database import Connection, Database
 
 T = TypeVar("T")
+_PendingClose: TypeAlias = "Waiting[Close, Closed | None]"
+
+_MOST_CLOSES = 100
+"""The most launches that are closed together."""
+_GROUPS = 2
+"""How many groups of closes are under way at once."""
 
 _SQL = queries.load("runtara_persistence.postgres", "launches.sql")
 
@@ -71,9 +81,10 @@ class PostgresLaunches:
         from runtara_persistence.postgres import claiming
 
         values.check_limit(limit)
-        return await self._transact(
+        return await self._database.run(
             "claim instances to launch",
             lambda connection: claiming.claim(connection, offer, limit, at),
+            is_repeatable=False,
         )
 
     async def mark_started(
@@ -85,12 +96,27 @@ class PostgresLaunches:
             await self._database.write(attempt, _SQL["mark_started"], *marked, is_repeatable=True)
         )
 
-    async def close(self, closing_: Closing, judge: Judge, *, at: datetime) -> Closed:
-        from runtara_persistence.postgres import closing
+    @cached_property
+    def _closes(self) -> Batcher[_PendingClose]:
+        from runtara_persistence.batcher import Batcher, InTasks
 
-        return await self._transact(
-            "close a launch", lambda connection: closing.close(connection, closing_, judge, at)
-        )
+        return Batcher(InTasks(self._close_together), most=_MOST_CLOSES, groups=_GROUPS)
+
+    async def close(self, closing_: Closing, judge: Judge, *, at: datetime) -> Closed:
+        from runtara_persistence.batcher import Waiting
+        from runtara_persistence.postgres import closing
+        from runtara_persistence.postgres.closing_together import ATTEMPT, Close
+
+        with self._database.step():
+            future: asyncio.Future[Closed | None] = asyncio.get_running_loop().create_future()
+            asked = Close(closing_, judge, at)
+            self._closes.add(Waiting(asked, future, closing_.launch_id))
+            closed = await future
+            if closed is not None:
+                return closed
+            return await self._transact(
+                ATTEMPT, lambda connection: closing.close(connection, closing_, judge, at)
+            )
 
     async def open_launches(self, environment_id: str, *, at: datetime) -> Sequence[OpenLaunch]:
         found = await self._database.read(
@@ -226,6 +252,11 @@ class PostgresLaunches:
     ) -> Sequence[MetricsBucket]:
         values.check_storable("tenant_id", tenant_id)
         return await instance_lists.metrics(self._database, tenant_id, since, until, period)
+
+    async def _close_together(self, closes: Sequence[Close]) -> Sequence[Closed | None]:
+        from runtara_persistence.postgres.closing_together import close_together
+
+        return await close_together(self._database, closes)
 
     async def _transact(self, attempt: str, step: Callable[[Connection], Awaitable[T]]) -> T:
         async def work(connection: Connection) -> T:

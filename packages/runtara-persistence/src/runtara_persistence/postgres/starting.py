@@ -3,6 +3,8 @@
 import json
 from datetime import datetime, timedelta
 
+import asyncpg
+
 from runtara_domain.model.launches import InstanceStart, Offer, Started
 from runtara_persistence import queries, stored
 from runtara_persistence.postgres import claiming
@@ -22,14 +24,17 @@ async def start(
         found = await connection.fetch(_SQL["start.image"], start.image_id, start.tenant_id)
         image = found[0] if found else None
     name = None if image is None else image["name"]
-    known = await connection.fetch(_SQL["start.find"], start.instance_id)
+    known: list[asyncpg.Record] = []
+    if start.image_id is not None or start.dedupe_key is not None:
+        # Otherwise creating it finds out.
+        known = await connection.fetch(_SQL["start.find"], start.instance_id)
     if not known and start.image_id is not None and (image is None or not image["is_there"]):
         return Started(image_is_found=False)
     if not known and (same := await _with_same_key(connection, start)) is not None:
         return Started(duplicate_of=same)
     env = json.dumps(dict(start.env), ensure_ascii=False) if start.env else None
     if not known and not await _create(connection, start, env, at):
-        # Another caller has just created the instance; the first query could not see its row.
+        # The row may have been created after the first query.
         known = await connection.fetch(_SQL["start.find"], start.instance_id)
     if known:
         return Started(differs_in=stored.differences(start, name, *known[0].values()))

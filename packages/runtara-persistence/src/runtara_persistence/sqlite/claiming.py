@@ -38,7 +38,7 @@ def claim(connection: sqlite3.Connection, offer: Offer, limit: int, at: datetime
     row = connection.execute(_SQL["environment"], key).fetchone()
     if row is None or not row[2]:
         return Claims(has_lease=False)
-    if row[1]:
+    if row[1] or not row[0]:
         return Claims(is_draining=True)
     lanes = dict(_lanes(connection))
     others = [*_told(connection, at), *_silent(connection, offer, at)]

@@ -110,6 +110,10 @@ class SqliteEnvironments:
         connection.execute(_SQL["tell"])
         return True
 
+    @write("have an environment claim nothing more")
+    def leave(self, connection: sqlite3.Connection, environment_id: str) -> None:
+        connection.execute(_SQL["leave"], {"environment_id": environment_id})
+
     @read("list environments")
     def page(
         self, connection: sqlite3.Connection, *, gone_for: timedelta = timedelta(days=1)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from runtara.core import Order, RunsOfWorker
 from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
-from runtara_domain.model.launches import INLINE, Assignment, OpenLaunch
+from runtara_domain.model.launches import Assignment, OpenLaunch
 from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
 
 _DIED = "the process that ran it has died"
@@ -45,7 +45,7 @@ class InlinePlacement:
 
     async def launch(
         self, assignment: Assignment, given: bytes | None, *, may_start: Callable[[], bool]
-    ) -> str:
+    ) -> None:
         if not may_start():
             raise LaunchFailed(Cause.RUNNER_FAILED, "the worker's lease has expired")
         self._instances[assignment.launch_id] = assignment.instance_id
@@ -58,7 +58,6 @@ class InlinePlacement:
                 is_suspect=assignment.is_suspect,
             )
         )
-        return INLINE
 
     async def send(self, launch_id: str, signal: StopSignal) -> None:
         if signal is StopSignal.TERMINATE:

@@ -144,6 +144,13 @@ class _RemoteWorker:
         except RuntaraError as error:
             logger.warning("the worker can't be drained: %s", error)
         claiming.cancel()
+        await asyncio.wait([claiming])
+        if self._launches:
+            # Its end waits for runs: what the last claim took may not wait as long.
+            try:
+                await self._give_back_unknown()
+            except RuntaraError as error:
+                logger.warning("what the last claim took can't be given back yet: %s", error)
 
     async def _until_reported(self, seconds: float, claiming: "asyncio.Task[None]") -> None:
         with suppress(TimeoutError):

@@ -1,124 +1,94 @@
--- name: environment
--- Lock the environment: its claims come one after the other, and not during a renewal of its lease.
-SELECT
-    capacity,
-    is_draining,
-    closed_at IS NULL AND lease_until > $2::timestamptz AS is_living,
-    (SELECT count(*) FROM launches WHERE environment_id = $1 AND closed_at IS NULL) AS open_count
-FROM environments
-WHERE environment_id = $1
-FOR NO KEY UPDATE;
-
--- name: lanes
--- Skips through the index from lane to lane; the first instance of each has the lane's columns.
-WITH RECURSIVE lanes AS (
-    (
-        SELECT
-            -- include: lane
-            AS lane,
-            priority
-        FROM instances
-        WHERE
-            -- include: may_launch
-        ORDER BY lane, priority
-        LIMIT 1
-    )
-    UNION ALL
-    SELECT further.lane, further.priority
-    FROM lanes
-    CROSS JOIN LATERAL (
-        SELECT
-            -- include: lane
-            AS lane,
-            priority
-        FROM instances
-        WHERE
-            -- include: may_launch
-            AND (
-                -- include: lane,
-                priority
-            ) > (lanes.lane, lanes.priority)
-        ORDER BY lane, priority
-        LIMIT 1
-    ) AS further
-)
-SELECT lanes.lane, lanes.priority, one.tenant_id, one.image_id, one.workflow, one.queue
-FROM lanes
-CROSS JOIN LATERAL (
+-- name: find
+-- What a claim begins with, read without a lock: `take` looks again at the rows that it takes.
+WITH RECURSIVE clock AS MATERIALIZED (
+    SELECT $2::timestamptz AS now, $3::interval AS lost_silence, $4::interval AS silence
+),
+environment AS (
     SELECT
+        coalesce(bool_or(closed_at IS NULL AND lease_until > $2), FALSE) AS is_living,
+        coalesce(bool_or(is_draining OR capacity = 0), FALSE) AS is_draining
+    FROM environments
+    WHERE environment_id = $1
+),
+-- include: launchable_moments,
+-- include: lanes
+SELECT
+    environment.*,
+    EXISTS (SELECT FROM limits) OR EXISTS (SELECT FROM holds) AS is_bounded,
+    (
+        -- include: next_launchable
+    ) AS next_launchable_at,
+    found.*
+FROM environment
+CROSS JOIN clock
+LEFT JOIN (
+    SELECT
+        lane,
+        NULL AS instance_id,
+        since,
+        NULL AS launch_count,
+        NULL AS version,
         tenant_id,
         image_id,
         workflow,
         queue,
-        -- include: waits_since
-        AS since
-    FROM instances
-    WHERE
-        -- include: may_launch
-        AND
-        -- include: lane
-        = lanes.lane
-        AND priority = lanes.priority
-    ORDER BY since, instance_id COLLATE "C"
-    LIMIT 1
-) AS one
-WHERE one.since <= $1::timestamptz;
+        priority
+    FROM first_ones
+    WHERE since <= $2
+    UNION ALL
+    SELECT
+        NULL,
+        instance_id,
+        moment,
+        launch_count,
+        version,
+        tenant_id,
+        image_id,
+        workflow,
+        queue,
+        priority
+    FROM told
+    WHERE held_until IS NULL OR held_until <= $2
+    UNION ALL
+    SELECT
+        NULL,
+        instance_id,
+        moment,
+        launch_count,
+        version,
+        tenant_id,
+        image_id,
+        workflow,
+        queue,
+        priority
+    FROM silent_ones
+    WHERE moment <= $2
+) AS found ON environment.is_living AND NOT environment.is_draining;
 
--- name: told
+-- name: lock_environment
+-- Claims that count open launches come one after the other.
 SELECT
-    i.instance_id,
-    greatest(
-        s.created_at,
-        i.launch_after,
-        CASE WHEN i.wake_claim_by IS NOT NULL THEN i.wake_claim_until END
-    ) AS since,
-    i.launch_count,
-    i.xmin::text AS version,
-    i.tenant_id,
-    i.image_id,
-    i.workflow,
-    i.queue,
-    i.priority
-FROM pending_signals AS s
-JOIN instances AS i ON i.instance_id = s.instance_id
-WHERE s.acknowledged_at IS NULL
-    AND s.signal_type IN ('cancel', 'resume')
-    AND i.launch_id IS NULL
-    AND i.status = 'suspended'
-    AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
-    AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
-    AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > $1::timestamptz) IS NOT TRUE
-    AND (i.launch_after IS NULL OR i.launch_after <= $1);
+FROM environments
+WHERE environment_id = $1
+FOR NO KEY UPDATE;
 
--- name: silent
+-- name: lock_free
 SELECT
-    instance_id,
-    coalesce(last_activity_at, started_at, created_at) AS heard_at,
-    lost_run IS NOT DISTINCT FROM run_epoch AS is_lost,
-    launch_count,
-    xmin::text AS version,
-    tenant_id,
-    image_id,
-    workflow,
-    queue,
-    priority
-FROM instances
-WHERE status = 'running'
-    AND launch_id IS NULL
-    AND (image_id IS NOT NULL OR lost_run IS NOT NULL)
-    AND (image_id IS NOT NULL OR workflow IS NOT NULL)
-    AND CASE
-        WHEN lost_run = run_epoch
-        THEN (launch_after IS NULL OR launch_after <= $1::timestamptz)
-            AND (
-                image_id IS NULL
-                OR coalesce(last_activity_at, started_at, created_at) <= $3::timestamptz
-            )
-        -- An instance whose run is over waits for its back-off instead.
-        ELSE image_id IS NOT NULL
-            AND ended_run IS DISTINCT FROM run_epoch
-            AND coalesce(last_activity_at, started_at, created_at) <= $2::timestamptz
-    END;
+FROM environments AS e
+WHERE environment_id = $1
+    AND capacity > (
+        SELECT count(*)
+        FROM launches AS l
+        WHERE l.environment_id = e.environment_id AND l.closed_at IS NULL
+    )
+FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: lanes
+WITH RECURSIVE
+-- include: lanes
+SELECT lane, priority, tenant_id, queue
+FROM first_ones
+WHERE since <= $1::timestamptz;
 
 -- name: images
 SELECT
@@ -190,8 +160,9 @@ WHERE tenant_id = $1 AND queue = $2 AND created_at > $3;
 
 -- name: waiting
 SELECT l.place, c.instance_id, c.since, c.launch_count, c.version
-FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::boolean[])
-    WITH ORDINALITY AS l (lane, priority, slots, is_by_name, place)
+FROM json_to_recordset($1::text::json) AS l (
+    place INTEGER, lane BIGINT, priority INTEGER, slots INTEGER, is_by_name BOOLEAN
+)
 CROSS JOIN LATERAL (
     SELECT
         instance_id,
@@ -208,9 +179,9 @@ CROSS JOIN LATERAL (
         AND priority = l.priority
         AND
         -- include: waits_since
-        <= $5::timestamptz
+        <= $2::timestamptz
         AND (NOT l.is_by_name OR launch_count = 0)
-        AND instance_id <> ALL ($6::text[])
+        AND instance_id <> ALL ($3::text[])
     ORDER BY since, instance_id COLLATE "C"
     LIMIT l.slots
 ) AS c;
@@ -238,39 +209,43 @@ FROM (
     LIMIT $7
 ) AS found;
 
--- name: keep_images
--- Locks images found by name, which the instances now get, so that they are not deleted meanwhile.
-SELECT image_id
-FROM images
-WHERE image_id = ANY ($1::text[]) AND deleted_at IS NULL
-FOR SHARE;
-
 -- name: take
 WITH wanted AS (
     SELECT *
-    FROM unnest(
-        $1::text[],
-        $2::text[],
-        $3::text[],
-        $4::text[],
-        $5::text[],
-        $6::text[],
-        $7::text[],
-        $8::boolean[],
-        $9::bigint[],
-        $10::boolean[]
-    ) AS w (
-        instance_id,
-        version,
-        launch_id,
-        image_id,
-        image_name,
-        runner,
-        placement,
-        sends_id,
-        timeout_ms,
-        is_bounded
+    FROM json_to_recordset($1::text::json) AS w (
+        instance_id TEXT,
+        version TEXT,
+        launch_id TEXT,
+        image_id TEXT,
+        is_by_name BOOLEAN,
+        image_name TEXT,
+        runner TEXT,
+        placement TEXT,
+        sends_id BOOLEAN,
+        timeout_ms BIGINT,
+        is_bounded BOOLEAN
     )
+),
+-- Locked, so that nothing is taken under a lease that is over, or once the drain is stored. What was
+-- chosen without a look at limits and holds is taken only while there are none.
+environment AS MATERIALIZED (
+    SELECT environment_id
+    FROM environments
+    WHERE environment_id = $2
+        AND ($4::boolean OR NOT (EXISTS (SELECT FROM limits) OR EXISTS (SELECT FROM holds)))
+        AND NOT is_draining
+        AND capacity > 0
+        AND closed_at IS NULL
+        AND lease_until > $3::timestamptz
+    FOR NO KEY UPDATE
+),
+-- Locked, so that an image which an instance now gets by its name is not deleted meanwhile.
+kept AS MATERIALIZED (
+    SELECT image_id
+    FROM images
+    WHERE image_id IN (SELECT wanted.image_id FROM wanted WHERE wanted.is_by_name)
+        AND deleted_at IS NULL
+    FOR SHARE
 ),
 found AS MATERIALIZED (
     SELECT i.instance_id
@@ -278,6 +253,8 @@ found AS MATERIALIZED (
     JOIN instances AS i ON i.instance_id = wanted.instance_id
     -- The row has not changed since it was found; a locked row is being changed, and skipped.
     WHERE i.xmin::text = wanted.version
+        AND EXISTS (SELECT FROM environment)
+        AND (NOT wanted.is_by_name OR wanted.image_id IN (SELECT kept.image_id FROM kept))
     FOR NO KEY UPDATE OF i SKIP LOCKED
 ),
 taken AS (
@@ -339,29 +316,18 @@ launched AS (
         taken.launch_id,
         taken.instance_id,
         taken.number,
-        $11,
+        $2,
         taken.tenant_id,
-        $12,
+        $3,
         wanted.image_id,
         wanted.image_name,
         taken.workflow,
         taken.queue,
         wanted.runner,
         wanted.placement,
-        $12::timestamptz
-        + least(taken.timeout_ms, wanted.timeout_ms) * INTERVAL '1 millisecond',
+        $3 + least(taken.timeout_ms, wanted.timeout_ms) * INTERVAL '1 millisecond',
         wanted.is_bounded
     FROM taken
     JOIN wanted ON wanted.launch_id = taken.launch_id
 )
 SELECT * FROM taken;
-
--- name: next
-WITH clock AS MATERIALIZED (
-    SELECT $1::timestamptz AS now, $2::interval AS lost_silence, $3::interval AS silence
-),
--- include: launchable_moments
-SELECT (
-    -- include: next_launchable
-) AS next_launchable_at
-FROM clock;

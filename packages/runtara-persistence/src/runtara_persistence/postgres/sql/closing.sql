@@ -1,3 +1,106 @@
+-- name: look
+-- Locks nothing: `together` writes the rows that are still as they were read here.
+SELECT closing.launch_id AS closing_id, i.*
+FROM (
+    SELECT launch_id, instance_id
+    FROM launches
+    WHERE launch_id = ANY ($1::text[]) AND closed_at IS NULL
+) AS closing
+CROSS JOIN LATERAL (
+    SELECT
+        instance_id,
+        xmin::text AS version,
+        -- include: launched
+    FROM instances
+    WHERE instances.instance_id = closing.instance_id
+        AND instances.launch_id = closing.launch_id
+) AS i;
+
+-- name: together
+WITH wanted AS (
+    SELECT *
+    FROM json_to_recordset($1::text::json) AS w (
+        launch_id TEXT,
+        instance_id TEXT,
+        version TEXT,
+        closed_at TIMESTAMPTZ,
+        run BIGINT,
+        cause TEXT,
+        exit_code INTEGER,
+        exit_signal INTEGER,
+        memory_peak_bytes BIGINT,
+        cpu_usage_usec BIGINT,
+        stderr TEXT,
+        verdict TEXT,
+        all_memory_peak_bytes BIGINT,
+        all_cpu_usage_usec BIGINT,
+        last_stderr TEXT,
+        explanation TEXT,
+        is_final BOOLEAN,
+        crashes INTEGER,
+        backoff_ms BIGINT,
+        launch_after TIMESTAMPTZ,
+        is_run_over BOOLEAN,
+        is_run_lost BOOLEAN
+    )
+),
+found AS MATERIALIZED (
+    SELECT i.instance_id
+    FROM wanted
+    JOIN instances AS i ON i.instance_id = wanted.instance_id
+    -- The row has not changed since it was read; a locked row is being changed, and skipped.
+    WHERE i.xmin::text = wanted.version
+    FOR NO KEY UPDATE OF i SKIP LOCKED
+),
+settled AS (
+    UPDATE instances AS i
+    SET launch_id = NULL,
+        memory_peak_bytes = wanted.all_memory_peak_bytes,
+        cpu_usage_usec = wanted.all_cpu_usage_usec,
+        stderr = wanted.last_stderr,
+        error = CASE WHEN wanted.is_final THEN coalesce(i.error, wanted.explanation)
+            ELSE i.error END,
+        crashes = CASE WHEN wanted.is_final THEN i.crashes ELSE wanted.crashes END,
+        backoff_ms = CASE WHEN wanted.is_final THEN i.backoff_ms ELSE wanted.backoff_ms END,
+        launch_after = CASE WHEN wanted.is_final THEN i.launch_after
+            ELSE wanted.launch_after END,
+        judged_checkpoint_id = CASE WHEN wanted.is_final THEN i.judged_checkpoint_id
+            ELSE i.checkpoint_id END,
+        ended_run = CASE WHEN wanted.is_run_over AND NOT wanted.is_final THEN i.run_epoch
+            ELSE i.ended_run END,
+        lost_run = CASE
+            WHEN wanted.is_final THEN i.lost_run
+            WHEN wanted.is_run_lost THEN i.run_epoch
+        END
+    FROM wanted
+    JOIN found ON found.instance_id = wanted.instance_id
+    WHERE i.instance_id = wanted.instance_id
+    RETURNING wanted.launch_id, i.instance_id, i.launch_count
+),
+closed AS (
+    UPDATE launches AS l
+    SET closed_at = wanted.closed_at,
+        run = wanted.run,
+        cause = wanted.cause,
+        exit_code = wanted.exit_code,
+        exit_signal = wanted.exit_signal,
+        memory_peak_bytes = wanted.memory_peak_bytes,
+        cpu_usage_usec = wanted.cpu_usage_usec,
+        stderr = wanted.stderr,
+        verdict = wanted.verdict
+    FROM settled
+    JOIN wanted ON wanted.launch_id = settled.launch_id
+    WHERE l.launch_id = settled.launch_id
+),
+forgotten AS (
+    DELETE FROM launches AS l
+    USING settled
+    WHERE l.instance_id = settled.instance_id
+        AND l.number <= settled.launch_count - $2::integer
+        AND l.closed_at IS NOT NULL
+)
+SELECT launch_id FROM settled;
+
 -- name: find
 SELECT instance_id, environment_id
 FROM launches
@@ -8,19 +111,7 @@ WHERE launch_id = $1 AND closed_at IS NULL;
 
 -- name: lock_instance
 SELECT
-    launch_id,
-    -- include: state,
-    run_epoch,
-    coalesce(ended_run, 0) AS ended_run,
-    crashes,
-    checkpoint_id,
-    judged_checkpoint_id,
-    backoff_ms,
-    stop_reason,
-    memory_peak_bytes,
-    cpu_usage_usec,
-    stderr,
-    launch_count
+    -- include: launched
 FROM instances
 WHERE instance_id = $1
 FOR NO KEY UPDATE;

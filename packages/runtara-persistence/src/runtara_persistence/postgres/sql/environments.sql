@@ -136,6 +136,11 @@ WITH drained AS (
 SELECT pg_notify('runtara_launchable', '')
 FROM drained;
 
+-- name: leave
+UPDATE environments
+SET capacity = 0
+WHERE environment_id = $1;
+
 -- name: page
 SELECT
     e.environment_id,

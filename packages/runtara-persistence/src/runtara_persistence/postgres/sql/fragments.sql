@@ -23,6 +23,21 @@ CASE
     ELSE 'asleep'
 END AS state;
 
+-- name: launched
+launch_id,
+-- include: state,
+run_epoch,
+coalesce(ended_run, 0) AS ended_run,
+crashes,
+checkpoint_id,
+judged_checkpoint_id,
+backoff_ms,
+stop_reason,
+memory_peak_bytes,
+cpu_usage_usec,
+stderr,
+launch_count;
+
 -- name: clear_wake
 waits = NULL,
 sleep_until = NULL,
@@ -92,17 +107,91 @@ END;
     AND status IN ('pending', 'running', 'suspended')
     AND (image_id IS NOT NULL OR workflow IS NOT NULL);
 
+-- name: lanes
+-- Skips through the index from lane to lane; the first instance of each has the lane's columns.
+lanes AS (
+    (
+        SELECT
+            -- include: lane
+            AS lane,
+            priority
+        FROM instances
+        WHERE
+            -- include: may_launch
+        ORDER BY lane, priority
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT further.lane, further.priority
+    FROM lanes
+    CROSS JOIN LATERAL (
+        SELECT
+            -- include: lane
+            AS lane,
+            priority
+        FROM instances
+        WHERE
+            -- include: may_launch
+            AND (
+                -- include: lane,
+                priority
+            ) > (lanes.lane, lanes.priority)
+        ORDER BY lane, priority
+        LIMIT 1
+    ) AS further
+),
+first_ones AS (
+    SELECT
+        lanes.lane,
+        lanes.priority,
+        one.tenant_id,
+        one.image_id,
+        one.workflow,
+        one.queue,
+        one.since
+    FROM lanes
+    CROSS JOIN LATERAL (
+        SELECT
+            tenant_id,
+            image_id,
+            workflow,
+            queue,
+            -- include: waits_since
+            AS since
+        FROM instances
+        WHERE
+            -- include: may_launch
+            AND
+            -- include: lane
+            = lanes.lane
+            AND priority = lanes.priority
+        ORDER BY since, instance_id COLLATE "C"
+        LIMIT 1
+    ) AS one
+);
+
 -- name: launchable_moments
--- When instances become launchable; the CTE `clock` has the time now and the silences.
+-- When instances become launchable; the CTE `clock` has the time now and the silences. One that was
+-- told to go on may be launched before its moment, where that is the time of the signal.
 told AS MATERIALIZED (
     SELECT
-        greatest(
-            s.created_at,
-            i.launch_after,
-            CASE WHEN i.wake_claim_by IS NOT NULL THEN i.wake_claim_until END
-        ) AS moment
+        greatest(s.created_at, held.until) AS moment,
+        held.until AS held_until,
+        i.instance_id,
+        i.launch_count,
+        i.xmin::text AS version,
+        i.tenant_id,
+        i.image_id,
+        i.workflow,
+        i.queue,
+        i.priority
     FROM pending_signals AS s
     JOIN instances AS i ON i.instance_id = s.instance_id
+    CROSS JOIN LATERAL (
+        SELECT greatest(
+            i.launch_after, CASE WHEN i.wake_claim_by IS NOT NULL THEN i.wake_claim_until END
+        ) AS until
+    ) AS held
     WHERE s.acknowledged_at IS NULL
         AND s.signal_type IN ('cancel', 'resume')
         AND i.launch_id IS NULL
@@ -112,17 +201,27 @@ told AS MATERIALIZED (
 ),
 -- RUNNING without an open launch; an instance whose run is over waits for its back-off instead.
 silent_ones AS MATERIALIZED (
-    SELECT CASE
-        -- A worker's run is fenced by its launch, so it need not be silent first.
-        WHEN lost_run = run_epoch AND image_id IS NULL
-        THEN greatest(coalesce(last_activity_at, started_at, created_at), launch_after)
-        WHEN lost_run = run_epoch
-        THEN greatest(
-            coalesce(last_activity_at, started_at, created_at) + clock.lost_silence, launch_after
-        )
-        WHEN image_id IS NOT NULL AND ended_run IS DISTINCT FROM run_epoch
-        THEN coalesce(last_activity_at, started_at, created_at) + clock.silence
-    END AS moment
+    SELECT
+        CASE
+            -- A worker's run is fenced by its launch, so it need not be silent first.
+            WHEN lost_run = run_epoch AND image_id IS NULL
+            THEN greatest(coalesce(last_activity_at, started_at, created_at), launch_after)
+            WHEN lost_run = run_epoch
+            THEN greatest(
+                coalesce(last_activity_at, started_at, created_at) + clock.lost_silence,
+                launch_after
+            )
+            WHEN image_id IS NOT NULL AND ended_run IS DISTINCT FROM run_epoch
+            THEN coalesce(last_activity_at, started_at, created_at) + clock.silence
+        END AS moment,
+        instance_id,
+        launch_count,
+        instances.xmin::text AS version,
+        tenant_id,
+        image_id,
+        workflow,
+        queue,
+        priority
     FROM instances
     CROSS JOIN clock
     WHERE status = 'running'

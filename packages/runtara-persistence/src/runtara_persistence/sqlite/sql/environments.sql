@@ -138,6 +138,11 @@ UPDATE environments
 SET is_draining = :draining
 WHERE environment_id = :environment_id;
 
+-- name: leave
+UPDATE environments
+SET capacity = 0
+WHERE environment_id = :environment_id;
+
 -- name: page
 SELECT
     environment_id,

@@ -1,0 +1,114 @@
+"""Closes launches in groups: those whose ends leave their instances as they stand."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from runtara_domain.error import DatabaseError
+from runtara_domain.launching.settlement import Decision, FoundInstance, decide
+from runtara_domain.model.launches import KEPT_LAUNCHES, Closed, Closing, Judge
+from runtara_persistence import queries
+from runtara_persistence.postgres import closing
+from runtara_persistence.postgres.database import Database
+from runtara_persistence.postgres.driver_errors import is_of_one_step
+
+_SQL = queries.load("runtara_persistence.postgres", "closing.sql")
+
+ATTEMPT = "close a launch"
+_COLUMNS = (
+    *("launch_id", "instance_id", "version", "closed_at"),
+    *("run", "cause", "exit_code", "exit_signal", "memory_peak_bytes", "cpu_usage_usec"),
+    *("stderr", "verdict", "all_memory_peak_bytes", "all_cpu_usage_usec", "last_stderr"),
+    *("explanation", "is_final", "crashes", "backoff_ms", "launch_after"),
+    *("is_run_over", "is_run_lost"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The launch that one caller closes."""
+
+    closing: Closing
+    judge: Judge
+    at: datetime
+
+
+async def close_together(database: Database, closes: Sequence[Close]) -> Sequence[Closed | None]:
+    """
+    Carry out the port's step `launches.close` for callers with different launches.
+
+    The outcome None means that nothing was done for this caller, whose launch must be closed alone:
+    it was closed before, its verdict moves the instance, another step has the row, or one launch of
+    the group has a value that can't be stored.
+    """
+    launch_ids = [each.closing.launch_id for each in closes]
+    rows = await database.read(ATTEMPT, _SQL["look"], launch_ids)
+    judged = _judged(closes, {row["closing_id"]: row for row in rows})
+    outcomes = {one.launch_id: one.outcome() for one in judged}
+    closed = await _write(database, judged)
+    return [outcomes[each] if each in closed else None for each in launch_ids]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A launch with the row of its instance, and the verdict."""
+
+    closing: Closing
+    at: datetime
+    row: asyncpg.Record
+    found: FoundInstance
+    decision: Decision
+
+    @property
+    def launch_id(self) -> str:
+        return self.closing.launch_id
+
+    def values(self) -> dict[str, object]:
+        """Give what `together` takes for it."""
+        given = (
+            self.launch_id,
+            self.row["instance_id"],
+            self.row["version"],
+            self.at,
+            *closing.end_values(self.closing.end, self.row, self.decision),
+            *closing.figure_values(self.decision.figures),
+            self.decision.explanation,
+            self.found.instance.state.is_final,
+            *closing.settlement_values(self.decision.settlement),
+        )
+        return dict(zip(_COLUMNS, given, strict=True))
+
+    def outcome(self) -> Closed:
+        before = self.found.instance.state
+        return closing.outcome(self.row["instance_id"], self.found, self.decision, after=before)
+
+
+async def _write(database: Database, judged: Sequence[_Judged]) -> Collection[str]:
+    """Close launches in one statement; tells which."""
+    if not judged:
+        return ()
+    wanted = json.dumps([one.values() for one in judged], default=datetime.isoformat)
+    try:
+        rows = await database.write(ATTEMPT, _SQL["together"], wanted, KEPT_LAUNCHES)
+    except DatabaseError as error:
+        if not is_of_one_step(error):
+            raise
+        return ()
+    return {row["launch_id"] for row in rows}
+
+
+def _judged(closes: Sequence[Close], rows: Mapping[str, asyncpg.Record]) -> list[_Judged]:
+    judged = []
+    for each in closes:
+        row = rows.get(each.closing.launch_id)
+        # What a process says of itself is applied by what is pending, which is to be locked, too.
+        if row is None or each.closing.only_if_lost or each.closing.end.output is not None:
+            continue
+        found = closing.found(row, None, is_taken=False)
+        decision = decide(each.closing, found, each.judge, each.at)
+        if decision.settlement.after is None:
+            judged.append(_Judged(each.closing, each.at, row, found, decision))
+    return judged
