@@ -22,7 +22,7 @@ class Bare(Echo):
         request = await read_all(stream)
         if request != ASKS_FOR_LARGEST:
             stream.send(request)
-        elif not self.connection.is_overloaded and self.connection.has_room:
+        elif not self.connection.is_overloaded() and self.connection.has_room():
             stream.send(bytes(LARGEST))
 
 

@@ -159,7 +159,7 @@ WIRE = (
         "A large state that is found is read though there is no room for it.",
         "runtara_protocol/server/router.py",
         "Router._finish",
-        "_require_room(is_overloaded)\nanswer = await answer.read()",
+        "_require_room(is_overloaded, has_room)\nanswer = await answer.read()",
         "answer = await answer.read()",
         (
             "tests/server/test_room_for_answers.py"

@@ -144,7 +144,7 @@ def test_what_waits_of_a_source_that_is_gone_is_forgotten() -> None:
     assert given is not None
     assert given[0] is other
     assert queue.take() is None
-    assert not queue
+    assert not queue.waiting_bytes
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2)])

@@ -187,18 +187,18 @@ async def test_a_client_that_reads_nothing_overloads_its_connection() -> None:
     ):
         exchanges = [asyncio.create_task(connection.exchange(b"")) for _ in range(3)]
         handler = await served.handler()
-        assert handler.connection.has_room
-        while not handler.connection.is_overloaded:
+        assert handler.connection.has_room()
+        while not handler.connection.is_overloaded():
             await asyncio.wait(exchanges, return_when=asyncio.FIRST_COMPLETED, timeout=0)
-        while handler.connection.has_room:
+        while handler.connection.has_room():
             await asyncio.wait(exchanges, return_when=asyncio.FIRST_COMPLETED, timeout=0)
         await asyncio.gather(*exchanges)
         # The client's last acknowledgement has no event.
         while not handler.connection.is_delivered:  # noqa: ASYNC110  As said.
             await asyncio.sleep(0)
 
-        assert not handler.connection.is_overloaded
-        assert handler.connection.has_room
+        assert not handler.connection.is_overloaded()
+        assert handler.connection.has_room()
 
 
 async def _held(served: Served[Holding], size: int) -> None:

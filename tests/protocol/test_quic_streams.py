@@ -181,7 +181,7 @@ async def test_the_grace_bounds_the_wait_for_handlers(caplog: pytest.LogCaptureF
     with pytest.raises((ConnectionLost, StreamReset)):
         await exchange
     assert handler.answered.empty()
-    assert "1 requests unfinished" in caplog.text
+    assert "1 requests are unfinished" in caplog.text
 
 
 async def test_leaving_waits_for_no_peer_that_fell_silent() -> None:

@@ -110,7 +110,7 @@ async def test_a_client_that_reads_again_is_served_again() -> None:
                 router(core),
                 requests_of(session),
                 session.close,
-                is_overloaded=lambda: connection.is_overloaded,
+                is_overloaded=connection.is_overloaded,
             )
 
         async with (

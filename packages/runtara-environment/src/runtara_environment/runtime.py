@@ -183,8 +183,8 @@ class EnvironmentRuntime:
     def _accept(self, connection: Connection) -> RequestStreams[ManagementRequest]:
         return streams(
             self._container.router(),
-            is_overloaded=lambda: connection.is_overloaded,
-            has_room=lambda: connection.has_room,
+            is_overloaded=connection.is_overloaded,
+            has_room=connection.has_room,
             max_under_way=self._settings.quic_max_bi_streams,
         )
 

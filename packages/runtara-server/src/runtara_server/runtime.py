@@ -121,8 +121,8 @@ class CoreRuntime:
             self._container.router(),
             requests_of(session),
             session.close,
-            is_overloaded=lambda: connection.is_overloaded,
-            has_room=lambda: connection.has_room,
+            is_overloaded=connection.is_overloaded,
+            has_room=connection.has_room,
             max_under_way=self._settings.quic_max_bi_streams,
         )
 

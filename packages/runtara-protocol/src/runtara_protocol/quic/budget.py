@@ -82,6 +82,7 @@ class ReceiveWindow:
         self._pool = pool
         self._ceiling = ceiling
         self._pooled = 0
+        self._has_claim = False
         self._released = 0
         self._granted = AHEAD
 
@@ -118,6 +119,7 @@ class ReceiveWindow:
         """Give the client more credit; False if the ceiling or the pool forbids it."""
         wanted = self.held - AHEAD - self._pooled
         if wanted > 0:
+            self._has_claim = True
             if not self._pool.take(self._claimant, wanted):
                 return False
             self._pooled += wanted
@@ -129,12 +131,12 @@ class ReceiveWindow:
     def release(self, size: int) -> None:
         """Release this many received bytes, and their part of the pool."""
         self._released += size
-        self._give_back(self._pooled - max(0, self.held - AHEAD))
+        if self._has_claim:
+            self._give_back(self._pooled - max(0, self.held - AHEAD))
 
     def abandon(self) -> None:
         """Give all bytes of the pool back: the connection is gone."""
         self._give_back(self._pooled)
-        self._pool.forget(self._claimant)
         del self._claimant
 
     def _give_back(self, size: int) -> None:
@@ -142,4 +144,5 @@ class ReceiveWindow:
             self._pooled -= size
             self._pool.give(size)
         if not self._pooled:
+            self._has_claim = False
             self._pool.forget(self._claimant)

@@ -41,8 +41,13 @@ class ConnectionHandler(Protocol):
 
 
 class ConnectionOwner(Protocol):
-    """The listener, as its connections see it."""
+    """
+    The listener, as its connections see it.
 
+    is_accepting: False once the listener waits for the end of handlers and deliveries.
+    """
+
+    is_accepting: bool
     tasks: set[asyncio.Task[None]]
     pool: Pool
     max_held_each: int
@@ -109,7 +114,6 @@ class Connection(Driver):
             for stream in self._quic._streams.values()
         )
 
-    @property
     def is_overloaded(self) -> bool:
         """Return whether the client has too much unread data to get more replies now."""
         # `debt.size` adds up replies. The exact count is made only if the sum exceeds the bound.
@@ -118,7 +122,6 @@ class Connection(Driver):
             self.count_debt(self.loop.time())
         return self.debt.size > most
 
-    @property
     def has_room(self) -> bool:
         """Return whether a large reply may be sent; a slow client may be closed for it."""
         return self._owner.deliveries.has_room(self)
@@ -203,7 +206,8 @@ class Connection(Driver):
     def process(self, now: float) -> None:
         """Act on the received datagrams."""
         super().process(now)
-        self._owner.progressed()
+        if not self._owner.is_accepting:
+            self._owner.progressed()
 
     def _unroute(self, cid: bytes) -> None:
         self._cids.discard(cid)
@@ -260,10 +264,10 @@ class Connection(Driver):
     def _served(self, stream: Stream, task: asyncio.Task[None]) -> None:
         self._owner.tasks.discard(task)
         failure = None if task.cancelled() else task.exception()
-        if not task.cancelled() and failure is None:
-            stream.send(b"")
-        else:
+        if task.cancelled() or failure is not None:
             stream.refuse()
+        elif not stream.is_ended:
+            stream.send(b"")
         if failure is not None and not isinstance(failure, StreamReset | ConnectionLost):
             logger.error("handler of a stream failed", exc_info=failure)
         self._stop_serving(stream)

@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 # More datagrams in one iteration of the loop would delay the timers and answers of all peers.
 BATCH = 64
+# Seconds of CPU time. Time in which other threads and processes run is no work that can be put off.
 TURN = 0.005
 # So many datagrams are read before the first of them is processed. Datagrams that stay in the
 # system's buffer wait behind those of all other peers, without fair shares.
@@ -117,7 +118,7 @@ class Datapath:
 
     def _read(self) -> None:
         arrived, failure = self._arrivals()
-        if self._queue or len(arrived) > BATCH:
+        if self._queue.waiting_bytes or len(arrived) > BATCH:
             for endpoint, data, address in arrived:
                 self._queue.put(endpoint, data, address)
             if not self._is_continuing:
@@ -146,12 +147,15 @@ class Datapath:
 
     def _take_all(self, arrived: list[Arrival]) -> None:
         """Process datagrams in order of arrival for `TURN`; the rest waits in the queue."""
-        now = monotonic()
+        now, began = monotonic(), thread_time()
         touched: dict[Endpoint, None] = {}
         for done, (endpoint, data, address) in enumerate(arrived, start=1):
             touched[endpoint] = None
-            self._receive(endpoint, data, address, now)
-            if monotonic() - now > TURN:
+            try:
+                endpoint.receive(data, address, now)
+            except Exception:
+                self.crashed(endpoint)
+            if monotonic() - now > TURN and thread_time() - began > TURN:
                 for late in arrived[done:]:
                     self._queue.put(*late)
                 break
@@ -160,6 +164,7 @@ class Datapath:
     def _take_waiting(self) -> None:
         """Process waiting datagrams for one iteration; the rest waits for the next."""
         now = taken_in = monotonic()
+        began = thread_time()
         since = self._share_began()
         touched: dict[Endpoint, None] = {}
         for _ in range(BATCH):
@@ -168,20 +173,17 @@ class Datapath:
                 break
             endpoint, data, address = given
             touched[endpoint] = None
-            self._receive(endpoint, data, address, now)
+            try:
+                endpoint.receive(data, address, now)
+            except Exception:
+                self.crashed(endpoint)
             if since is not None:
                 since = self._charge(endpoint, since)
             before, taken_in = taken_in, monotonic()
             endpoint.took(taken_in - before)
-            if taken_in - now > TURN:
+            if taken_in - now > TURN and thread_time() - began > TURN:
                 break
         self._process(touched, now)
-
-    def _receive(self, endpoint: Endpoint, data: bytes, address: Address, now: float) -> None:
-        try:
-            endpoint.receive(data, address, now)
-        except Exception:
-            self.crashed(endpoint)
 
     def _process(self, touched: Iterable[Endpoint], now: float) -> None:
         since = self._share_began()
@@ -192,7 +194,7 @@ class Datapath:
                 self.crashed(endpoint)
             if since is not None:
                 since = self._charge(endpoint, since)
-        if self._queue and not self._is_continuing:
+        if self._queue.waiting_bytes and not self._is_continuing:
             self._is_continuing = True
             self._loop.call_soon(self._continue)
 
@@ -204,7 +206,8 @@ class Datapath:
     def _share_began(self) -> float | None:
         """Return the CPU time so far; None if only one endpoint has work."""
         # CPU time: wall-clock time would charge an endpoint for other processes' work.
-        return thread_time() if self._queue.is_shared else None
+        queue = self._queue
+        return thread_time() if queue.waiting_bytes and queue.is_shared else None
 
     def _resume(self) -> None:
         resumed, self._resumed = self._resumed, {}
@@ -225,7 +228,7 @@ class Datapath:
         self._failed(error)
 
     def _transmit(self) -> None:
-        now = monotonic()
+        now, began = monotonic(), thread_time()
         since = self._share_began()
         scheduled, self._scheduled = self._scheduled, []
         for done, endpoint in enumerate(scheduled, start=1):
@@ -238,7 +241,7 @@ class Datapath:
                 self.crashed(endpoint)
             if since is not None:
                 since = self._charge(endpoint, since)
-            if monotonic() - now > TURN and done < len(scheduled):
+            if monotonic() - now > TURN and thread_time() - began > TURN and done < len(scheduled):
                 self._postpone(scheduled[done:])
                 return
 

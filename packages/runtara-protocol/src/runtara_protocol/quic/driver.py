@@ -78,7 +78,7 @@ class Driver(Endpoint):
             return
         if self._unanswered_bytes >= BURST:
             self._acknowledge_by(now + BURST_ACK_DELAY)
-        self._arm()
+        self._arm(now)
 
     def transmit(self, now: float) -> None:
         """Send the queued data, and with it any acknowledgement that is owed."""
@@ -94,7 +94,7 @@ class Driver(Endpoint):
         if self._quic._pacing_at is not None and not self._is_sending_due():
             # The machine paces the packet after the last one even if that packet would be empty.
             self._quic._pacing_at = None
-        self._arm()
+        self._arm(now)
 
     def crash(self) -> None:
         """End the connection without a word: after the error its machine can't be used any more."""
@@ -140,8 +140,10 @@ class Driver(Endpoint):
             space.ack_at = at
 
     def _drain_events(self) -> None:
-        next_event = self._quic.next_event
-        while self._begun < BEGUN_AT_ONCE and (event := next_event()) is not None:
+        # Not `next_event`, which raises and catches an error if there is none.
+        events = self._quic._events
+        while events and self._begun < BEGUN_AT_ONCE:
+            event = events.popleft()
             if isinstance(event, ConnectionTerminated):
                 break
             self._on_event(event)
@@ -155,13 +157,32 @@ class Driver(Endpoint):
         if ended is not None and not self._quic._close_pending:
             self._end(ended.reason_phrase or f"closed with code {ended.error_code}")
 
-    def _arm(self) -> None:
+    def _arm(self, now: float) -> None:
         """Set the timer anew if it would fire too late; `_fire` re-arms an early timer."""
-        if self.is_closed:
+        if self.is_closed or self._fires_soon_enough(now):
             return
         at = self._quic.get_timer()
-        if at is None or (self._timer is not None and self._timer_at <= at):
-            return
+        if at is not None and (self._timer is None or self._timer_at > at):
+            self._set_timer(at)
+
+    def _fires_soon_enough(self, now: float) -> bool:
+        """
+        Return whether the timer is known to need no change.
+
+        This question is much cheaper than the machine's `get_timer`. A probe may be as late as an
+        acknowledgement. Acknowledgements, paced packets and the detection of losses are not late.
+        """
+        quic = self._quic
+        if self._timer is None or self._timer_at > now + ACK_DELAY or not quic._handshake_confirmed:
+            return False
+        space = quic._loss.spaces[-1]
+        return (
+            quic._pacing_at is None
+            and space.loss_time is None
+            and (space.ack_at is None or space.ack_at >= self._timer_at)
+        )
+
+    def _set_timer(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.loop.call_at(at, self._fire)
@@ -171,17 +192,19 @@ class Driver(Endpoint):
         self._timer = None
         now = monotonic()
         at = self._quic.get_timer()
+        if at is None:
+            return
         # uvloop's clock counts milliseconds: a timer may fire up to one millisecond early.
-        if at is not None and at <= now + 0.001:
-            now = max(now, at)
-            try:
-                self._quic.handle_timer(now)
-                self._drain_events()
-                self.transmit(now)
-            except Exception:
-                self._datapath.crashed(self)
-        else:
-            self._arm()
+        if at > now + 0.001:
+            self._set_timer(at)
+            return
+        now = max(now, at)
+        try:
+            self._quic.handle_timer(now)
+            self._drain_events()
+            self.transmit(now)
+        except Exception:
+            self._datapath.crashed(self)
 
     def _end(self, reason: str) -> None:
         if self.is_closed:

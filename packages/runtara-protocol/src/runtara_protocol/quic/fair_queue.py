@@ -61,8 +61,9 @@ class FairQueue(Generic[SourceT]):
 
     def __init__(self, most: int = WAITING) -> None:
         self.dropped = 0
+        # 0 if no datagram waits.
+        self.waiting_bytes = 0
         self._most = most
-        self._bytes = 0
         self._level = 0.0
         self._order = count()
         # Ordered by used time. The entry of a source that was charged since is corrected when it
@@ -83,7 +84,7 @@ class FairQueue(Generic[SourceT]):
         """
         size = len(data) + OVERHEAD
         if source.waiting:
-            if source.is_full or self._bytes > self._most:
+            if source.is_full or self.waiting_bytes > self._most:
                 self.dropped += 1
                 return
         else:
@@ -91,7 +92,7 @@ class FairQueue(Generic[SourceT]):
             heappush(self._queue, (source.used, next(self._order), source))
         source.waiting.append((data, address))
         source.waiting_bytes += size
-        self._bytes += size
+        self.waiting_bytes += size
 
     def charge(self, source: SourceT, seconds: float) -> None:
         """Charge a source for work: in full if more of its datagrams wait, else in part."""
@@ -112,12 +113,9 @@ class FairQueue(Generic[SourceT]):
 
     def forget(self, source: SourceT) -> None:
         """Drop the waiting datagrams of a source that is gone."""
-        self._bytes -= source.waiting_bytes
+        self.waiting_bytes -= source.waiting_bytes
         source.waiting_bytes = 0
         source.waiting.clear()
-
-    def __bool__(self) -> bool:
-        return self._bytes > 0
 
     def _given(self, source: SourceT) -> tuple[SourceT, bytes, Address]:
         self._level = source.used
@@ -126,5 +124,5 @@ class FairQueue(Generic[SourceT]):
             heappop(self._queue)
         size = len(data) + OVERHEAD
         source.waiting_bytes -= size
-        self._bytes -= size
+        self.waiting_bytes -= size
         return source, data, address

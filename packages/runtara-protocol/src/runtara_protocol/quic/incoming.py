@@ -20,11 +20,6 @@ LONG_HEADER = 0x80
 SHORTEST_FIRST_CID = 8
 
 
-def short_header_cid(data: bytes, length: int) -> bytes | None:
-    """Return the connection id of a packet of an established connection; None for any other."""
-    return None if not data or data[0] & LONG_HEADER else data[1 : 1 + length]
-
-
 def long_header(data: bytes, length: int) -> QuicHeader | None:
     """Return the first packet's header; None if the datagram is not QUIC."""
     try:

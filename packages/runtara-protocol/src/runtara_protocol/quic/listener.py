@@ -87,7 +87,7 @@ class Listener:
         self._configuration = _configuration(settings)
         self._routes: dict[bytes, Connection] = {}
         self._established: dict[Connection, None] = {}
-        self._is_accepting = True
+        self.is_accepting = True
         self._progress = asyncio.Event()
         self._share = 0
         self.deliveries = Deliveries(
@@ -110,7 +110,7 @@ class Listener:
 
     def stop_accepting(self) -> None:
         """Refuse new connections from now on; established ones stay."""
-        self._is_accepting = False
+        self.is_accepting = False
 
     async def __aenter__(self) -> Self:
         settings = self._settings
@@ -180,7 +180,7 @@ class Listener:
         """Count a connection as established; return its handler, or None if it is refused."""
         self._handshakes.ended(connection)
         self._established[connection] = None
-        if not self._is_accepting or self._is_full(len(self._established) - 1):
+        if not self.is_accepting or self._is_full(len(self._established) - 1):
             connection.shut(QuicErrorCode.CONNECTION_REFUSED, REFUSAL)
             return None
         return self._accept(connection)
@@ -207,8 +207,10 @@ class Listener:
 
     def _route(self, data: bytes, address: Address) -> Endpoint | None:
         """Return the endpoint of this datagram; None if there is none."""
-        cid = incoming.short_header_cid(data, self._configuration.connection_id_length)
-        return self._routes.get(cid) if cid is not None else self._handshake(data, address)
+        if data and not data[0] & incoming.LONG_HEADER:
+            # A packet of an established connection: its id follows the first byte.
+            return self._routes.get(data[1 : 1 + self._configuration.connection_id_length])
+        return self._handshake(data, address)
 
     def _handshake(self, data: bytes, address: Address) -> Endpoint | None:
         """Return the connection of a handshake packet, or the door if the packet may open one."""
@@ -226,7 +228,7 @@ class Listener:
         return None
 
     def _is_open(self) -> bool:
-        return self._is_accepting and not self._is_full(len(self._established))
+        return self.is_accepting and not self._is_full(len(self._established))
 
     def _is_full(self, count: int) -> bool:
         most = self._settings.max_connections

@@ -44,11 +44,11 @@ class Stream:
         "_chunks",
         "_failure",
         "_has_end",
-        "_is_ended",
         "_is_unread",
         "_on_stop_sending",
         "_owner",
         "_waiter",
+        "is_ended",
         "is_received",
         "is_served",
         "receiver",
@@ -67,7 +67,7 @@ class Stream:
         self._waiter: asyncio.Future[None] | None = None
         self._failure: StreamReset | ConnectionLost | None = None
         self._has_end = False
-        self._is_ended = False
+        self.is_ended = False  # Whether this side sends nothing more.
         # A client that wants no answer may stop this side before it sends its request.
         self._is_unread = quic.sender._reset_error_code is not None
         self._on_stop_sending: Callable[[], None] | None = None
@@ -109,8 +109,8 @@ class Stream:
 
     def send(self, data: bytes, *, end: bool = True) -> None:
         """Queue data, and by default end this side; no effect if the client stopped this side."""
-        if not self._is_ended:
-            self._is_ended = end
+        if not self.is_ended:
+            self.is_ended = end
             self._owner.send(self.stream_id, data, end=end)
 
     def hand_back(self) -> None:
@@ -119,7 +119,7 @@ class Stream:
 
     def leave_open(self) -> None:
         """Send no answer and no end: the client sees an end only when the connection ends."""
-        self._is_ended = True
+        self.is_ended = True
 
     @contextmanager
     def on_stop_sending(self, call: Callable[[], None]) -> Iterator[None]:
@@ -140,7 +140,7 @@ class Stream:
 
     def refuse(self) -> None:
         """Reset both directions with code 1, so that the client sees no clean end."""
-        self._is_ended = True
+        self.is_ended = True
         self._has_end = False
         self._chunks.clear()
         self.fail(StreamReset(REFUSED))

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -32,6 +31,10 @@ _SMALL = 4096
 _DATABASE_FAILED = (
     "The database failed or did not answer, and whether anything was stored is unknown: repeat the"
     " request; the server's log has the reason"
+)
+_OVERLOADED = (
+    "Too many requests are under way on this connection, or too many answers are unread by this"
+    " client or all clients together: read the answers, and try again in a moment"
 )
 _OUT_OF_MEMORY = "The server has not enough memory for this request: try again in a moment"
 _FAILED = "The request failed by an error of the server; the server's log has the reason"
@@ -117,12 +120,11 @@ class Router(Generic[CoreT, CallT, ResponseT]):
         del payload
         operation = message.WhichOneof("request")
         try:
-            async with self._admission(operation):
-                handler = self._admitted(operation, is_overloaded)
-                work = handler(self._core, call, getattr(message, operation))
-                del message  # A sleep's answer may take years; the request must not stay in memory.
-                answer = await work
-            return await self._finish(operation, answer, lambda: is_overloaded() or not has_room())
+            begin = self._in_line if operation in table.large_answers else self._admitted
+            work = begin(operation, call, message, is_overloaded)
+            del message  # A sleep's answer may take years; the request must not stay in memory.
+            answer = await work
+            return await self._finish(operation, answer, is_overloaded, has_room)
         except DatabaseError as error:
             _log.error("database failed", extra={"operation": operation, "reason": str(error)})
             response = table.refusal(operation, error.code, _DATABASE_FAILED)
@@ -138,37 +140,41 @@ class Router(Generic[CoreT, CallT, ResponseT]):
             response = table.refusal(operation, CoreError.code, _FAILED)
         return self._fitting(operation, response)
 
-    def _admission(self, operation: str | None) -> AbstractAsyncContextManager[None]:
-        is_large = operation in self._table.large_answers
-        return self._large_answers if is_large else nullcontext()
+    async def _in_line(
+        self, operation: str, call: CallT, message: Message, is_overloaded: Callable[[], bool]
+    ) -> ResponseT | LargeAnswer[ResponseT] | None:
+        async with self._large_answers:
+            return await self._admitted(operation, call, message, is_overloaded)
 
     def _admitted(
-        self, operation: str, is_overloaded: Callable[[], bool]
-    ) -> Handler[CoreT, CallT, ResponseT]:
+        self, operation: str, call: CallT, message: Message, is_overloaded: Callable[[], bool]
+    ) -> Awaitable[ResponseT | LargeAnswer[ResponseT] | None]:
         handler = self._table.handlers.get(operation)
         if handler is None:
             raise EmptyRequest("This server does not know the requested operation: use a newer one")
         if self._is_ending:
             raise ShuttingDown("The server is shutting down: try again in a moment, or another")
-        _require_room(is_overloaded)
-        return handler
+        if is_overloaded():
+            raise Overloaded(_OVERLOADED)
+        return handler(self._core, call, getattr(message, operation))
 
     async def _finish(
         self,
         operation: str | None,
         answer: ResponseT | LargeAnswer[ResponseT] | None,
         is_overloaded: Callable[[], bool],
+        has_room: Callable[[], bool],
     ) -> bytes | None:
         if isinstance(answer, LargeAnswer):
             async with self._large_answers:
-                _require_room(is_overloaded)
+                _require_room(is_overloaded, has_room)
                 answer = await answer.read()
         if answer is None:
             return None
         payload = self._fitting(operation, answer)
         # The size is checked after serializing, because computing it takes as long.
         if len(payload) > _SMALL and self._table.is_read(answer):
-            _require_room(is_overloaded)
+            _require_room(is_overloaded, has_room)
         return payload
 
     def _fitting(self, operation: str | None, response: ResponseT) -> bytes:
@@ -179,9 +185,6 @@ class Router(Generic[CoreT, CallT, ResponseT]):
         return self._table.refusal(operation, CoreError.code, said).SerializeToString()
 
 
-def _require_room(is_overloaded: Callable[[], bool]) -> None:
-    if is_overloaded():
-        raise Overloaded(
-            "Too many requests are under way on this connection, or too many answers are unread by"
-            " this client or all clients together: read the answers, and try again in a moment"
-        )
+def _require_room(is_overloaded: Callable[[], bool], has_room: Callable[[], bool]) -> None:
+    if is_overloaded() or not has_room():
+        raise Overloaded(_OVERLOADED)

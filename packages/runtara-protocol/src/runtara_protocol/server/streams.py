@@ -109,9 +109,9 @@ class RequestStreams(Generic[CallT]):
         self._under_way += 1
         try:
             answer = self._router.answer(
-                self._call(stream, decoder.take_rest()),
+                self._call(stream, decoder.take_rest() if self._keeps_rest else b""),
                 payload,
-                is_overloaded=lambda: is_full or self._is_overloaded(),
+                is_overloaded=_yes if is_full else self._is_overloaded,
                 has_room=self._has_room,
             )
             del payload  # It may be large, and the answer may be held for a long time.
@@ -121,7 +121,8 @@ class RequestStreams(Generic[CallT]):
 
     async def _request(self, stream: Stream, decoder: FrameDecoder) -> bytes:
         while True:
-            piece = await self._piece(stream)
+            # Most requests arrive as a whole: setting a timer would take longer than reading them.
+            piece = await (stream.receive() if stream.is_ready else self._piece(stream))
             if not piece:
                 decoder.end()
             payload = decoder.feed(piece)
@@ -129,8 +130,9 @@ class RequestStreams(Generic[CallT]):
                 return payload
 
     async def _piece(self, stream: Stream) -> bytes:
-        # Most requests arrive as a whole: setting a timer would take longer than reading them.
-        if stream.is_ready:
-            return await stream.receive()
         async with asyncio.timeout(self._progress_timeout):
             return await stream.receive()
+
+
+def _yes() -> bool:
+    return True
