@@ -1,6 +1,7 @@
 """Gathers concurrent steps into groups; a group shares one round trip and one commit."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -42,22 +43,18 @@ class Waiting(Generic[Step, Outcome]):
             self.future.set_exception(error)
 
 
-class Batcher(Generic[Member]):
+class Batcher(ABC, Generic[Member]):
     """
     Gathers steps into groups; two steps with the same key are never under way at once.
 
-    Steps keep their order. begin: starts a group, and must end it in the event loop, at once or
-    later; if `begin` raises, the group has not begun. most: the largest number of steps in a group,
-    which bounds the wait of its first step. groups: how many groups may be under way at once. lead:
-    for how many iterations of the event loop a step waits for others when no group is under way.
-    pause: how many iterations lie between two groups, so that callers that were just answered can
-    join the next group; a single caller waits for one iteration.
+    Steps keep their order. most: the largest number of steps in a group, which bounds the wait of
+    its first step. groups: how many groups may be under way at once. lead: for how many iterations
+    of the event loop a step waits for others when no group is under way. pause: how many
+    iterations lie between two groups, so that callers that were just answered can join the next
+    group; a single caller waits for one iteration.
     """
 
-    def __init__(
-        self, begin: "Begin[Member]", *, most: int, groups: int = 1, lead: int = 1, pause: int = 1
-    ) -> None:
-        self._begin = begin
+    def __init__(self, *, most: int, groups: int = 1, lead: int = 1, pause: int = 1) -> None:
         self._most = most
         self._groups = groups
         self._lead = lead
@@ -91,24 +88,20 @@ class Batcher(Generic[Member]):
         is_alone = len(group.members) == 1 and not self._waiting
         self._begin_after(1 if is_alone else self._pause)
 
+    @abstractmethod
     def _begin_after(self, iterations: int) -> None:
-        if iterations:
-            asyncio.get_running_loop().call_soon(self._begin_after, iterations - 1)
-        else:
-            self._begin_next()
+        """Choose and begin a group after so many iterations of the event loop, one or more."""
 
-    def _begin_next(self) -> None:
+    def _chosen(self) -> "Group[Member] | None":
+        """Return the next group, which is under way from now on; None if no step can begin."""
         group = self._next_group()
-        if not group.members:
-            self._busy -= 1
-            if not self._busy:
-                self._idle.set()
-            return
-        self._under_way |= group.keys
-        try:
-            self._begin(group)
-        except Exception as error:
-            group.fail(error)
+        if group.members:
+            self._under_way |= group.keys
+            return group
+        self._busy -= 1
+        if not self._busy:
+            self._idle.set()
+        return None
 
     def _next_group(self) -> "Group[Member]":
         group = Group(self)
@@ -153,20 +146,56 @@ class Group(Generic[Member]):
         self.batcher.ended(self)
 
 
-class InTasks(Generic[Step, Outcome]):
-    """Executes each group in a task of its own."""
+class CallBatcher(Batcher[Member]):
+    """
+    A batcher that calls a function for each group.
 
-    def __init__(self, execute: "Execute[Step, Outcome]") -> None:
+    begin: starts a group, and must end it in the event loop, at once or later; if `begin` raises,
+    the group has not begun.
+    """
+
+    def __init__(self, begin: "Begin[Member]", *, most: int, pause: int) -> None:
+        super().__init__(most=most, pause=pause)
+        self._begin = begin
+
+    def _begin_after(self, iterations: int) -> None:
+        if iterations:
+            asyncio.get_running_loop().call_soon(self._begin_after, iterations - 1)
+        elif (group := self._chosen()) is not None:
+            try:
+                self._begin(group)
+            except Exception as error:
+                group.fail(error)
+
+
+class TaskBatcher(Batcher[Waiting[Step, Outcome]], Generic[Step, Outcome]):
+    """
+    A batcher that executes each group in a task of its own.
+
+    The task chooses its group when it runs, which is an iteration after it was made. If the group
+    were chosen before, it would begin an iteration later, and steps that come meanwhile would not
+    join it.
+    """
+
+    def __init__(
+        self, execute: "Execute[Step, Outcome]", *, most: int, groups: int, lead: int = 1
+    ) -> None:
+        super().__init__(most=most, groups=groups, lead=lead)
         self._execute = execute
         self._work: set[asyncio.Task[None]] = set()
 
-    def __call__(self, group: Group[Waiting[Step, Outcome]]) -> None:
-        """Begin to execute a group."""
-        work = asyncio.create_task(self._execute_group(group))
+    def _begin_after(self, iterations: int) -> None:
+        if iterations > 1:
+            asyncio.get_running_loop().call_soon(self._begin_after, iterations - 1)
+            return
+        work = asyncio.create_task(self._execute_next())
         self._work.add(work)
         work.add_done_callback(self._work.discard)
 
-    async def _execute_group(self, group: Group[Waiting[Step, Outcome]]) -> None:
+    async def _execute_next(self) -> None:
+        group = self._chosen()
+        if group is None:
+            return
         try:
             outcomes = await self._execute([member.step for member in group.members])
         except Exception as error:

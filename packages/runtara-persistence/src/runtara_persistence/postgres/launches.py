@@ -98,9 +98,9 @@ class PostgresLaunches:
 
     @cached_property
     def _closes(self) -> Batcher[_PendingClose]:
-        from runtara_persistence.batcher import Batcher, InTasks
+        from runtara_persistence.batcher import TaskBatcher
 
-        return Batcher(InTasks(self._close_together), most=_MOST_CLOSES, groups=_GROUPS)
+        return TaskBatcher(self._close_together, most=_MOST_CLOSES, groups=_GROUPS)
 
     async def close(self, closing_: Closing, judge: Judge, *, at: datetime) -> Closed:
         from runtara_persistence.batcher import Waiting

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import asyncpg
 
@@ -15,7 +15,7 @@ from runtara_domain.error import DatabaseError
 from runtara_domain.model import RunState, Saved
 from runtara_domain.status import MOVES, Move, State
 from runtara_persistence import queries
-from runtara_persistence.batcher import Batcher, InTasks, Waiting
+from runtara_persistence.batcher import TaskBatcher, Waiting
 from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.driver_errors import is_of_one_step
 
@@ -58,16 +58,13 @@ class Save:
         return self.caller.instance_id, self.write.checkpoint_id
 
 
-_PendingSave: TypeAlias = Waiting[Save, Saved | None]
-
-
 class Saves:
     """Saves checkpoints, those of callers that wait at the same time in groups."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._groups = Batcher[_PendingSave](
-            InTasks(self._save_together), most=_MOST_SAVES, groups=_GROUPS, lead=_LEAD
+        self._groups = TaskBatcher[Save, Saved | None](
+            self._save_together, most=_MOST_SAVES, groups=_GROUPS, lead=_LEAD
         )
 
     async def save(

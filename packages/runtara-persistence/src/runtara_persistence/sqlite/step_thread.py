@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
 from runtara_domain.error import DatabaseError
-from runtara_persistence.batcher import Batcher, Group, Waiting
+from runtara_persistence.batcher import CallBatcher, Group, Waiting
 from runtara_persistence.sqlite.group_commit import Done, Failed, Outcome, Step
 
 T = TypeVar("T")
@@ -123,7 +123,7 @@ class StepThread:
         self._confirm = confirm
         self._diagnose = diagnose
         self._follows_loop = follows_loop
-        self._steps = Batcher[_PendingStep](self._begin, most=MAX_GROUP, pause=_PAUSE)
+        self._steps = CallBatcher[_PendingStep](self._begin, most=MAX_GROUP, pause=_PAUSE)
         self._is_open = False
 
     def opened(
