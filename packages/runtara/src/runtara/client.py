@@ -51,7 +51,7 @@ class StartOptions(TypedDict, total=False):
 
 
 class Client:
-    """Starts instances and finds them, between `async with` and its end; tasks may share it."""
+    """Starts and finds instances, within its `async with` block; tasks may share it."""
 
     def __init__(self, location: locating.Location, tenant: str) -> None:
         self._place = location

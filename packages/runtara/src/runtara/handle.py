@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Endings(Protocol[R_co]):
-    """How the endings of a workflow's instances are read: a workflow, or a bound call of one."""
+    """Reads the ends of a workflow's instances: a workflow, or a bound call of one."""
 
     def decode_result(self, output: bytes) -> R_co:
         """Read an output."""
@@ -116,15 +116,15 @@ class Handle(Generic[R]):
         return await self._instances.send(self.id, name, payload)
 
     async def cancel(self, reason: str = "") -> None:
-        """Ask it to clean up and end; returns at once. A finished one is refused."""
+        """Send the instance a cancel: it cleans up and ends. Does not wait for the end."""
         await self._instances.cancel(self.id, reason.encode())
 
     async def pause(self) -> None:
-        """Ask it to suspend at its next durable call until it is resumed."""
+        """Send the instance a pause: it suspends at its next durable call until it is resumed."""
         await self._instances.pause(self.id)
 
     async def resume(self) -> None:
-        """Let a paused, sleeping, blocked or backing-off instance go on now."""
+        """Let an instance go on now that is paused, asleep, blocked or in back-off."""
         await self._instances.resume(self.id)
 
     async def retry(self) -> RetryPlan:

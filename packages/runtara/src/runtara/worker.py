@@ -24,7 +24,7 @@ from runtara_sdk.workflow.process.watchdog import HeartbeatThread
 logger = get_logger(__name__)
 
 Isolation = Literal["none", "shared", "process"]
-"""Where a worker's instances run."""
+"""The processes in which a worker's instances run; see `Worker`."""
 
 AnyWorkflow = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -95,7 +95,7 @@ class Worker:
         await self.wait()
 
     def leave(self) -> None:
-        """Let it end, as at the end of the block; returns at once."""
+        """Let the worker end, as at the end of the block; returns at once."""
         self._end.set()
 
     async def wait(self) -> None:
@@ -157,7 +157,7 @@ async def serve(
     where: str | None = None,
     tenant: str | None = None,
 ) -> None:
-    """Be a worker until SIGTERM or Ctrl-C, which hand over; see `Worker`."""
+    """Run a worker until SIGTERM or Ctrl-C; then others go on with its instances. See `Worker`."""
     worker = Worker(
         *workflows,
         concurrency=concurrency,

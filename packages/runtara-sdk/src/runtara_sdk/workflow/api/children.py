@@ -1,4 +1,4 @@
-"""Children: instances that a workflow starts, and whose end it is woken with."""
+"""Children: instances that a workflow starts, and whose ends wake it."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ _OUTCOMES = {
 
 def child(call: Call[R], *, id: str) -> Coroutine[Any, Any, R]:
     """
-    Run a workflow as an instance of its own, and return its result.
+    Run a workflow as a separate instance, and return its result.
 
     `call` is made by the workflow's `bind`. `id` is the child's instance id, unique in the tenant;
     the call may therefore be made in any task that the workflow's code begins. The child is started
@@ -53,7 +53,7 @@ def child(call: Call[R], *, id: str) -> Coroutine[Any, Any, R]:
 
 def start_child(call: Call[R], *, id: str) -> "Coroutine[Any, Any, ChildHandle[R]]":
     """
-    Start a workflow as an instance of its own, as `child` does, and return a handle at once.
+    Start a workflow as a separate instance, as `child` does, and return a handle at once.
 
     While nothing awaits the handle's result, the child goes on when this instance ends or is
     cancelled.
@@ -75,7 +75,7 @@ class ChildHandle(Generic[R]):
     _call: Call[R] = field(repr=False)
 
     def result(self) -> Coroutine[Any, Any, R]:
-        """Wait for its result, as `child` does; asked for once."""
+        """Wait for the child's result, as `child` does; call it once."""
         return _Child.of("child", self._call, self.id).result()
 
 
@@ -137,7 +137,7 @@ class _Child(Generic[R]):
         return await self._wait()
 
     async def _unless_cancelled(self, start: Callable[[], Awaitable[Record]]) -> Record:
-        """Start the child; a call that is cancelled before that is recorded leaves none."""
+        """Start the child; if the call is cancelled before the record, cancel the child."""
         try:
             await self.execution.cancellation.check(self.call)
             return await start()
@@ -196,7 +196,7 @@ class _Child(Generic[R]):
         return self.call.record(Kind.FAILURE, json.dumps(said, ensure_ascii=False).encode())
 
     def _problem(self, output: bytes) -> str | None:
-        """Why an output is no result."""
+        """Return why an output is no result; None if it is one."""
         successor = successor_in(self.id, output)
         if successor is not None:
             return (

@@ -1,4 +1,4 @@
-"""Named promises: values sent to an instance, typed at both ends, and the same wherever awaited."""
+"""Named promises: typed values sent to an instance, the same for every wait."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -19,7 +19,7 @@ from runtara_sdk.workflow.values.form import Form
 T = TypeVar("T")
 
 _LONGEST = 512 * 1024
-"""Bytes that the core takes of a value."""
+"""The largest value, in bytes, that the core takes."""
 
 
 class Promise(Generic[T]):
@@ -44,14 +44,14 @@ class Promise(Generic[T]):
 
     @property
     def signal(self) -> str:
-        """The name of the custom signal that carries the value."""
+        """The name of the value's custom signal."""
         return self._signal
 
     def __repr__(self) -> str:
         return f"Promise({self._signal!r})"
 
     def keyed(self, key: str) -> "Promise[T]":
-        """One of many values of this name, each with a key that both sides know."""
+        """Return the promise of one of many values of this name; both sides know its key."""
         if not isinstance(key, str):
             raise TypeError(f"{self!r}.keyed() takes a text, got {shown(key)}")
         one: Promise[T] = Promise(self._name, self._kind)

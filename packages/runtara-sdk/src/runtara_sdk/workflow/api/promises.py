@@ -65,7 +65,7 @@ def promise(name: str, kind: Any, *, key: str | None = None) -> Coroutine[None, 
 
 
 def _signal(call: DurableCall, name: str, number: int) -> str:
-    """The checkpoint id that a promise's value is to be sent to."""
+    """Return the checkpoint id to which a promise's value is sent."""
     own = joined(branch_of(call.key), escaped(name))
     return own if number == 1 else f"{own}#{number}"
 
@@ -103,7 +103,7 @@ async def received(
 
 
 def _taken(call: DurableCall, record: Record) -> int | None:
-    """The number of the name that a wait has used up; None: it may be waited for again."""
+    """Return the number of the name that a wait has used up; None if it may be awaited again."""
     if record.signal is None:
         # Version 1: each wait has a name of its own, whether or not a value came.
         return int(call.key.rpartition("#")[2])

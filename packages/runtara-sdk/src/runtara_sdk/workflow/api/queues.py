@@ -13,12 +13,12 @@ _LARGEST = 2**31 - 1
 @dataclass(frozen=True, slots=True)
 class Queue:
     """
-    A queue, by its name: bounds of the instances that run at once, and of starts in a period.
+    A queue, by its name: it bounds the instances that run at once, and the launches in a period.
 
     concurrency: the most running instances, over all workers and environments. per_worker: the most
-    in each of them. rate: the most launches in a period, as "100/1m". None: no bound. An instance
-    has its slot from its launch to the launch's end, also while it waits in its process. Raises
-    ValueError.
+    in each of them. rate: the most launches in a period, such as "100/1m". None: no bound. An
+    instance has its slot from its launch to the launch's end, also while it waits in its process.
+    Raises ValueError.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Queue:
 
     @property
     def rate_limit(self) -> tuple[int, timedelta] | None:
-        """How many are launched in which period at most; None if any number."""
+        """The most launches and their period; None without a rate."""
         return None if self.rate is None else self._parsed(self.rate)
 
     @staticmethod

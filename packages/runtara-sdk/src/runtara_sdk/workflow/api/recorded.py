@@ -1,4 +1,4 @@
-"""Values that code between steps may use: each is made once and then the same on every replay."""
+"""Values for code between steps: each is made once, and is the same on every replay."""
 
 import random as _random
 import uuid
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def now() -> Coroutine[Any, Any, datetime]:
-    """Return the time, in UTC: that of the first run that came here."""
+    """Return the time in UTC; a replay returns the time of the first run that made the call."""
     return _recorded("now", datetime, required("now()").execution.clock)
 
 
@@ -37,7 +37,7 @@ def random() -> Coroutine[Any, Any, float]:
 
 def patched(name: str) -> Coroutine[Any, Any, bool]:
     """
-    Return whether this instance takes the new code: False if it has passed here with the old code.
+    Return whether this instance takes the new code: False if it ran this place with the old code.
 
     The answer is the same on every replay. In `if await patched("x"): new() else: old()`, remove
     the `else` once no open instance took the old code. Keep `await patched("x")` until no open
@@ -77,7 +77,7 @@ async def _value(
 async def value_of(
     execution: Execution, call: DurableCall, record: Record, annotation: object
 ) -> Any:
-    """The value of a record; blocks for ever if it has none of this type."""
+    """Return the value of a record; blocks for ever if the record has no such value."""
     try:
         if record.kind not in (Kind.RESULT, Kind.UNREAD):
             raise NondeterminismError(

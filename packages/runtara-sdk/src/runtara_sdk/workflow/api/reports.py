@@ -1,4 +1,4 @@
-"""Reports: how far a workflow is, for operators."""
+"""Reports of a workflow's progress, for operators."""
 
 from contextvars import Context
 
@@ -11,7 +11,7 @@ from runtara_sdk.workflow.engine.execution import current_execution
 from runtara_sdk.workflow.errors import NotSerializable
 
 _LONGEST = 64 * 1024
-"""Bytes that the core keeps."""
+"""The largest report, in bytes, that the core stores."""
 
 
 def report(value: object) -> None:
@@ -19,7 +19,7 @@ def report(value: object) -> None:
     Report the workflow's progress: a text or a JSON value, shown with the instance's status.
 
     It may be called between steps and inside them, in any task and in the threads of plain steps.
-    The last report stays, also when the process dies. At most one a second is written, and no code
+    The last report stays, even if the process dies. At most one a second is written, and no code
     waits for it. A replay does not report again. Outside of workflows the call does nothing. Raises
     NotSerializable for a value that is not JSON, or is larger than 64 KiB.
     """

@@ -1,4 +1,4 @@
-"""Sleeping: waits whose end is saved when they begin."""
+"""Sleeps and timeouts, whose deadlines are saved when they begin."""
 
 import asyncio
 import json
