@@ -59,7 +59,7 @@ def test_an_instance_is_started_waited_for_and_shown(place: Location) -> None:
     assert "fetching order-17" in result.stderr
     assert "before" in again.stderr
     assert (again.exit_code, again.stdout) == (0, "order-17\n")
-    assert (other.exit_code, "leave the id out" in other.stderr) == (codes.REFUSED, True)
+    assert (other.exit_code, "leave out the id" in other.stderr) == (codes.REFUSED, True)
     assert place.done("logs", "order-17").startswith("fetching order-17\n")
     assert place.done("wait", "order-17") == '["order-17/1","order-17/2"]\n'
     said = [
@@ -185,7 +185,7 @@ def test_a_place_that_is_well_is_said_to_be_so(place: Location) -> None:
         (("start", "fulfil", "order-17"), codes.USAGE, "takes double quotes: '\"order-17\"'"),
         (("logs", "nothing"), codes.REFUSED, "runtara list"),
         (("schedules", "next", "nothing"), codes.REFUSED, "runtara schedules list"),
-        (("deploy", "/nowhere.py"), codes.USAGE, "name one of them"),
+        (("deploy", "/nowhere.py"), codes.USAGE, "name one that exists"),
         (("list", "--since", "yesterday"), codes.USAGE, "how long ago as 2h"),
         (("images", "--delete", "nothing"), codes.REFUSED, "runtara images"),
         (("list", "--address", "127.0.0.1:9"), codes.UNREACHABLE, "reachable by UDP"),

@@ -81,7 +81,7 @@ def test_a_workflow_goes_on_in_another_database(tmp_path: Path) -> None:
 
     assert (exported.exit_code, exported.stdout) == (codes.DONE, f"{file}\n"), exported.output
     assert "`runtara rm --exported order-17` deletes it" in exported.stderr
-    assert (again.exit_code, "is there already" in again.stderr) == (codes.USAGE, True)
+    assert (again.exit_code, "exists already" in again.stderr) == (codes.USAGE, True)
     assert (imported.exit_code, imported.stdout) == (codes.DONE, "order-17\n"), imported.output
     assert "Next: runtara resume order-17" in imported.stderr
     assert (twice.exit_code, "from this file before" in twice.stderr) == (codes.DONE, True)

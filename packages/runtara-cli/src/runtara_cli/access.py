@@ -1,4 +1,4 @@
-"""Which environment a command asks: one that an option or a variable names, or `runtara dev`."""
+"""Finds a command's environment: named by an option or a variable, or that of `runtara dev`."""
 
 import json
 import os

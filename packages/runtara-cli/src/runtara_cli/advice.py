@@ -1,4 +1,4 @@
-"""What happens next with an instance by itself, or the command that moves it."""
+"""The next event of an instance, or the command that moves it."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ _UNTIL = {"sleep": "wakes in", "retry": "tries again in"}
 
 
 def next_of(one: "InstanceSummary | Instance", now: datetime) -> str:
-    """Return what happens next by itself, or the command that moves the instance."""
+    """Return the next event of the instance, or the command that moves it."""
     if one.status.is_final:
         return "" if one.status == "completed" else f"runtara retry {one.instance_id}"
     if one.is_blocked:

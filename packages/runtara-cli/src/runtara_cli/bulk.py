@@ -1,10 +1,10 @@
 """
-One change of many instances: planned, counted, confirmed, and gone on with after a kill.
+A change of many instances: planned, counted, confirmed, and continued after a kill.
 
-A plan is a file: a line for each instance, then beside it a file that says how many are done. What
-is done is written after each batch; the batch that a kill or Ctrl-C has broken off is looked at
-before it is made again, so that no instance is changed twice. A plan on which nothing was done for
-an hour is forgotten: the same words then choose, count and ask anew.
+A plan is a file with a line for each instance; a second file has the number of changed ones, which
+is written after each batch. If a kill or Ctrl-C ended a batch early, its instances are read before
+they are changed again, so that no instance is changed twice. A plan without a batch for an hour is
+forgotten: the same command then chooses, counts and asks again.
 """
 
 import fcntl
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 
 _BATCH = 16
 _RESUMED = timedelta(hours=1)
-"""How long after its last batch a plan is gone on with, unasked."""
+"""How long after its last batch a plan is continued without asking."""
 _SHOWN = 5
-"""Refusals that are shown."""
+"""The most refusals that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
     """
-    How one instance is changed.
+    The change of one instance.
 
-    name: the command's. of: the statuses of instances that it can change. act: changes one, and
-    tells how many instances that changed; None is one. also: what is changed with them. checks:
-    whether `act` itself leaves alone what is not as it was planned, and tells 0 then; else those
-    that a kill may have left half done are looked at before. help: what helps with refusals.
-    passed: why else some may be passed over.
+    name: the command's name. of: the statuses of instances that it can change. act: changes an
+    instance, and returns how many instances that changed; None stands for one. also: the instances
+    that are changed with it. checks: whether `act` itself changes nothing, and returns 0, if the
+    instance is not as planned; otherwise instances of a batch that was broken off are read first.
+    help: advice for refusals. passed: further reasons for which instances are passed over.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Verb:
 @dataclass(frozen=True, slots=True)
 class Planned:
     """
-    An instance as it was when the plan was made; one that was named has none of the rest.
+    An instance when the plan was made; of an instance given by its id only the id is known.
 
     finished_before: the bound on ends by which it was chosen.
     """
@@ -72,12 +72,12 @@ class Planned:
 
     @property
     def ended_at(self) -> datetime | None:
-        """When it had ended; None if it was open, or is not known."""
+        """When it ended; None if it was open, or if that is unknown."""
         return _moment(self.finished_at)
 
     @property
     def before(self) -> datetime | None:
-        """Before which it had ended, and all that goes with it must have; None for any time."""
+        """The time before which it and its descendants must have ended; None for any time."""
         return _moment(self.finished_before)
 
 
@@ -90,7 +90,7 @@ async def change(
     is_agreed: bool,
 ) -> int:
     """
-    Change those that are named, or those that the filters choose; gives the exit code.
+    Change the named instances, or those that the filters choose; return the exit code.
 
     Raises UsageError unless either is given, and without a terminal unless is_agreed.
     """
@@ -120,7 +120,7 @@ async def change(
 
 
 class Plan:
-    """The file of a plan, and of how much of it is done: how many of its lines, and changes."""
+    """The file of a plan, and the file with the numbers of its done lines and changes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -128,57 +128,57 @@ class Plan:
 
     @property
     def is_begun(self) -> bool:
-        """Whether it was agreed to, and is not at its end."""
+        """Whether the plan was confirmed, and has lines left."""
         return self._progress.exists()
 
     def age(self, now: datetime) -> timedelta:
-        """Give how long ago its last batch was done; only if it is begun."""
+        """Return the time since its last batch; only if it is begun."""
         return now - datetime.fromtimestamp(self._progress.stat().st_mtime, UTC)
 
     @property
     def done(self) -> int:
-        """How many of the planned are done."""
+        """The number of done lines."""
         return self._noted()[0]
 
     @property
     def changed(self) -> int:
-        """How many instances that has changed."""
+        """The number of changed instances."""
         return self._noted()[1]
 
     def _noted(self) -> tuple[int, int]:
         if not self.is_begun:
             return 0, 0
         done, _, changed = self._progress.read_text().partition(" ")
-        # An older version has noted only how many are done.
+        # An older version wrote only the number of done lines.
         return int(done), int(changed or done)
 
     async def make(
         self, found: AsyncIterator["InstanceSummary"], *, before: datetime | None
     ) -> None:
-        """Write down which instances are to be changed, and the bound on ends that chose them."""
+        """Write the instances to change, and the bound on ends that chose them."""
         with self._path.open("w") as file:
             async for one in found:
                 line = [one.instance_id, one.status, _text(one.finished_at), _text(before)]
                 file.write(json.dumps(line) + "\n")
 
     def counts(self) -> Counter[str]:
-        """Count the instances by how they stood."""
+        """Count the instances by their statuses."""
         return Counter(one.status for one in self.rest(0))
 
     def rest(self, done: int) -> Iterator[Planned]:
-        """Give the instances behind the first `done` ones."""
+        """Yield the instances after the first `done` ones."""
         with self._path.open() as file:
             for line in islice(file, done, None):
                 yield Planned(*json.loads(line))
 
     def note(self, done: int, changed: int) -> None:
-        """Keep how many are done, and how many instances that has changed."""
+        """Write the numbers of done lines and of changed instances."""
         temporary = self._progress.with_suffix(".new")
         temporary.write_text(f"{done} {changed}")
         temporary.replace(self._progress)
 
     def discard(self) -> None:
-        """Forget it."""
+        """Delete the files of the plan."""
         self._progress.unlink(missing_ok=True)
         self._path.unlink(missing_ok=True)
 
@@ -242,7 +242,7 @@ def _how_far(session: Session, plan: Plan) -> str:
 
 
 async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
-    # Only now: --help needs no event loop.
+    # Imported here: --help needs no event loop.
     import asyncio
 
     from runtara_sdk.errors import RequestNotKnown, ServerError
@@ -257,7 +257,7 @@ async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
                 return 1
             count = await verb.act(one)
         except RequestNotKnown:
-            # The environment is too old, for all of them.
+            # The environment is too old for every instance.
             raise
         except ServerError as error:
             refused.append(f"{one.instance_id}: {error}")
@@ -266,7 +266,7 @@ async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
             passed_over.append(one.instance_id)
         return 1 if count is None else count
 
-    # A batch that was begun before a kill may be done in part.
+    # A batch that a kill broke off may be done in part.
     done, changed, looks = plan.done, plan.changed, not verb.checks
     total, planned = plan.counts().total(), plan.rest(done)
     try:

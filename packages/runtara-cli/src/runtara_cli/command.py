@@ -37,8 +37,8 @@ def command(name: str, **settings: Any) -> Callable[[Function], click.Command]:
     """
     Make an async function of a Session a command, with the options that all have.
 
-    The function gives the exit code, None for DONE. What a user can do about errors of the client
-    is printed to standard error, with the exit code that stands for it.
+    The function returns the exit code; None stands for DONE. An error of the client is printed to
+    standard error with its remedy, and has its own exit code.
     """
 
     def decorated(function: Function) -> click.Command:

@@ -18,7 +18,7 @@ _TENANT = click.option("--tenant", required=True)
 
 
 class _Refused(Exception):
-    """What was asked for is not there; the message says what."""
+    """The requested object does not exist; the message names it."""
 
 
 @click.group("runtara-ctl", context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,7 +31,7 @@ def runtara_ctl() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command; whatever goes wrong is exit code 1."""
+    """Run the command; every error is exit code 1."""
     try:
         code = runtara_ctl.main(prog_name="runtara-ctl", standalone_mode=False)
     except click.ClickException as error:

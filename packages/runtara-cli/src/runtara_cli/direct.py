@@ -1,8 +1,9 @@
 """
-A database without servers: requests are carried out here, by the environment's own handlers.
+Access to a database without servers: this process executes requests with the environment's
+handlers.
 
-A role that may only read suffices for reading. What is started or resumed is launched by whatever
-environment uses the database: the database notifies it.
+For reading, a role with read access suffices. Started or resumed instances are launched by the
+environments that use the database, which notifies them.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ _MAX_IMAGE = 256 << 20
 @asynccontextmanager
 async def opened(database_url: str) -> AsyncIterator[ManagementClient]:
     """
-    Give a client of a database; raises ConfigurationError for a URL that is none, or of no file.
+    Open a client of a database; raises ConfigurationError for an unusable URL or a missing file.
 
-    Raises ConnectionFailed if the database can't be had.
+    Raises ConnectionFailed if the database can't be opened.
     """
     try:
         persistence, place = connect(database_url), location.parse(database_url)
@@ -98,7 +99,7 @@ class _Direct:
         return await self._answered(request, _Bytes(b""))
 
     async def upload(self, request: pb.RpcRequest, body: Callable[[], AsyncIterable[bytes]]) -> Any:
-        """Carry out a request with what follows it."""
+        """Execute a request with the bytes that follow it."""
         return await self._answered(request, _Bytes(b"".join([piece async for piece in body()])))
 
     async def aclose(self) -> None:
@@ -124,7 +125,7 @@ class _Bytes:
 
 
 class _Bystander:
-    """What handlers ask of a launcher, where none runs: nothing is claimed here."""
+    """The launcher for handlers in a process without one: it claims nothing."""
 
     active = 0
 
@@ -144,10 +145,10 @@ class _Bystander:
         """An environment carries it out."""
 
     def recheck(self) -> None:
-        """The database tells environments."""
+        """Do nothing: the database notifies environments."""
 
     def recheck_schedules(self) -> None:
-        """Environments hear of them with the next renewal of their leases."""
+        """Do nothing: environments read schedules after the next renewal of their leases."""
 
 
 def _check(path: Path, runner: RunnerType, metadata: Mapping[str, object]) -> None:
@@ -157,5 +158,5 @@ def _check(path: Path, runner: RunnerType, metadata: Mapping[str, object]) -> No
 
 
 async def _no_log(tenant_id: str, launch: Launch, offset: int, limit: int) -> LogPiece | None:
-    # What processes write lies on the machine of their environment.
+    # The output of processes is on the machine of their environment.
     return None

@@ -1,10 +1,10 @@
 """
-Which workflows there are in modules: `python discovery.py ROOT MODULE... [-- REQUIREMENT...]`.
+Lists the workflows in modules: `python discovery.py ROOT MODULE... [-- REQUIREMENT...]`.
 
-It is run by its path, by the interpreter that is to run the workflows, which need not have this
-package: so it imports the standard library, the SDK and the modules alone. It prints a line of JSON
-behind a line feed: the workflows, the files of the root that were imported, and the requirements
-that are not met. An import that fails is reported as `problem`, with its traceback.
+The Python that will run the workflows runs this file by its path. That Python need not have this
+package, so the file imports only the standard library, the SDK and the modules. It prints a line of
+JSON after a line feed: the workflows, the files of the root that were imported, and the
+requirements that are not met. A failed import is reported as `problem`, with its traceback.
 """
 
 import importlib
@@ -18,7 +18,7 @@ from typing import Any
 
 
 def main(arguments: list[str]) -> None:
-    """Import, and print what was found."""
+    """Import the modules, and print the workflows found."""
     root, *rest = arguments
     cut = rest.index("--") if "--" in rest else len(rest)
     modules, requirements = rest[:cut], rest[cut + 1 :]
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _told(error: BaseException) -> str:
-    """Give the traceback with the frames of user code alone."""
+    """Return the traceback with only the frames of user code."""
     told = traceback.TracebackException.from_exception(error)
     ours = (__file__, importlib.__file__)
     frames = [one for one in told.stack if one.filename not in ours and one.filename[0] != "<"]

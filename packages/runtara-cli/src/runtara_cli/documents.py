@@ -1,4 +1,4 @@
-"""Records as JSON: what `--json` prints."""
+"""Records as JSON, for `--json`."""
 
 import base64
 import json
@@ -11,10 +11,10 @@ from typing import Any
 
 def document(value: object) -> Any:
     """
-    Give what JSON can hold of a record.
+    Return a record as an object for JSON.
 
-    Fields keep their names. Times are ISO 8601 in UTC, durations are seconds, and bytes are the
-    JSON that they hold, else text, else an object `{"base64": …}`.
+    Fields keep their names. Times are ISO 8601 in UTC, durations are seconds. Bytes are their JSON
+    value if they are JSON, else text, else an object `{"base64": …}`.
     """
     if isinstance(value, Enum):
         return value.value

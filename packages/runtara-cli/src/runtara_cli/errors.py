@@ -1,4 +1,4 @@
-"""Errors of the client as a line that says what to do next, and an exit code."""
+"""Describes errors of the client in a line with the next step, and gives the exit code."""
 
 from runtara_cli import codes
 from runtara_cli.access import Access
@@ -16,24 +16,24 @@ from runtara_sdk.errors import (
 )
 
 _NEXT: dict[type[RuntaraError], str] = {
-    InstanceNotFound: "`runtara list` shows the instances that there are",
-    ImageNotFound: "`runtara images` shows the images that there are",
-    ImageInUse: "`runtara list --image NAME` shows them",
-    InstanceAlreadyExists: "leave the id out to have one made, or take another",
+    InstanceNotFound: "`runtara list` lists the instances",
+    ImageNotFound: "`runtara images` lists the images",
+    ImageInUse: "`runtara list --image NAME` lists them",
+    InstanceAlreadyExists: "leave out the id to get a new one, or choose another",
     InvalidInstanceState: "`runtara explain ID` says what can be done",
     RequestNotKnown: "the environment is older than this command: update it",
 }
 # By the word that the message begins with, as "Schedule 'nightly' not found".
 _SHOWN_BY = {
-    "Environment": "`runtara environments` shows those that there are",
-    "Launch": "`runtara show ID` shows the launches of an instance",
-    "Queue": "`runtara queues` shows those that there are",
-    "Schedule": "`runtara schedules list` shows those that there are",
+    "Environment": "`runtara environments` lists the environments",
+    "Launch": "`runtara show ID` lists the launches of an instance",
+    "Queue": "`runtara queues` lists the queues",
+    "Schedule": "`runtara schedules list` lists the schedules",
 }
 
 
 def described(error: RuntaraError, way: Access) -> tuple[str, int]:
-    """Say what has gone wrong and what to do next, and how the command ends."""
+    """Return the text of an error with the next step, and the exit code."""
     if isinstance(error, ConfigurationError):
         return f"Error: {error}", codes.USAGE
     if isinstance(error, ConnectionFailed | ServerNotTrusted) or not isinstance(error, ServerError):

@@ -1,4 +1,4 @@
-"""Why an instance does not move: in a sentence, which party must act, and what helps."""
+"""Explains why an instance does not move: the reason, the party that must act, and the remedy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ QUEUE, LAUNCH = "an instance of its queue", "another launch, by its end"
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """
-    sentence: why it stands as it does. actor: the party that moves it next. command: what helps, ""
-    if nothing is to be done. is_stuck: whether nothing that is there will move it.
+    sentence: the reason for the instance's status. actor: the party that moves it next. command:
+    the command that helps; "" if none is needed. is_stuck: whether nothing will move it.
     """
 
     instance_id: str
@@ -31,7 +31,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an explanation needs beside the instance; launch: its open one, if it has one."""
+    """The data for an explanation besides the instance; launch: its open one, if it has one."""
 
     launch: "Launch | None"
     environments: Sequence["Environment"]
@@ -39,12 +39,12 @@ class Surroundings:
     now: datetime
 
     def alive(self) -> list["Environment"]:
-        """Give the environments and workers whose lease is good."""
+        """Return the environments and workers with a valid lease."""
         return [one for one in self.environments if one.lease_until > self.now]
 
 
 def explain(one: "Instance", around: Surroundings) -> Explanation:
-    """Say why an instance does not move, or what it does."""
+    """Explain why an instance does not move, or what moves it."""
     if one.status.is_final:
         return _final(one)
     if one.is_blocked:
@@ -104,7 +104,7 @@ def _launched(one: "Instance", launch: "Launch", around: Surroundings) -> Explan
 
 
 def _waiting(one: "Instance", first: "Waiting", around: Surroundings) -> Explanation | None:
-    """Explain a wait; None for one that is over by its time."""
+    """Explain a wait; None if its deadline has passed."""
     identity, until = one.instance_id, first.until
     if until is not None and until <= around.now:
         return None
@@ -167,7 +167,7 @@ def _not_launched(one: "Instance", why: str, around: Surroundings) -> Explanatio
 
 
 def _kind_of(why: str) -> str:
-    """Tell the kind by the text of an older environment, which tells no kind."""
+    """Return the kind of a reason by its text, for older environments, which send no kind."""
     texts = {
         "held: ": "hold",
         "the limit of ": "limit",

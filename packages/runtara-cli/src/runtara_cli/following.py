@@ -1,4 +1,4 @@
-"""Waiting for an instance: what its processes write, and how it ended."""
+"""Waits for an instance's end, and follows the output of its processes."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ _PAUSE = 0.2
 
 
 async def logs(session: Session, instance_id: str) -> None:
-    """Write what an instance's processes write, one after another, until it is final."""
+    """Copy the output of an instance's processes, one after another, until it has ended."""
     # Only now: --help needs neither.
     import asyncio
 

@@ -1,4 +1,4 @@
-"""An instance with what is recorded of it."""
+"""An instance with its checkpoints, events and launches."""
 
 import json
 import zlib
@@ -19,7 +19,7 @@ _LARGEST = 64 * 1024
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """
-    A checkpoint. record: the object that the SDK of ours saves, None for what is large or foreign.
+    A checkpoint. record: the object that our SDK saved; None if it is large or another program's.
     """
 
     checkpoint_id: str
@@ -30,7 +30,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """An instance and the newest of what is recorded of it; is_cut: whether there is more."""
+    """An instance and its newest records; is_cut: whether there are older ones."""
 
     instance: "Instance"
     launches: tuple["Launch", ...]
@@ -65,7 +65,7 @@ async def _first(found: AsyncIterator[T], limit: int) -> tuple[list[T], bool]:
 
 
 def _record(state: bytes | None) -> dict[str, Any] | None:
-    """Read what the SDK of ours has saved; None for what another program has."""
+    """Read a state that our SDK saved; None for another program's."""
     if state is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What a command prints: tables for people, plain lines for pipes, JSON for programs."""
+"""The output of commands: tables for people, plain lines for pipes, JSON for programs."""
 
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -17,18 +17,18 @@ _GAP, _DIM = "  ", "bright_black"
 @dataclass(frozen=True, slots=True)
 class Output:
     """
-    Where results go: standard output; `note` and progress go to standard error.
+    Prints results to standard output, notes and progress to standard error.
 
     is_json: every result is one line of JSON. is_terminal: tables have headings, colours and
-    columns of equal width, and what has no room beside the rest is below its row; otherwise a row
-    is its cells with tabs between.
+    columns of equal width, and cells without room are printed below their row; otherwise a row is
+    its cells with tabs between.
     """
 
     is_json: bool
     is_terminal: bool
 
     def result(self, record: object, text: Callable[[], str]) -> None:
-        """Print one result: its JSON, or what a person reads; an empty text is not printed."""
+        """Print one result: its JSON, or the text for people; an empty text is not printed."""
         if self.is_json:
             self._json(record)
         elif said := text():
@@ -57,7 +57,7 @@ class Output:
             self.note(empty)
 
     def note(self, text: str) -> None:
-        """Tell a person something that is no result."""
+        """Print a note for people, which is no result."""
         click.echo(text, err=True)
 
     def _json(self, record: object) -> None:
@@ -99,7 +99,7 @@ class Output:
 
 
 def _fitting(widths: Sequence[int], terminal: int) -> int:
-    """Tell how many columns, one at least, a terminal of this width has room for."""
+    """Return how many columns, at least one, fit into a terminal of this width."""
     ends = list(accumulate(width + len(_GAP) for width in widths))
     return max(1, sum(end - len(_GAP) <= terminal for end in ends))
 
@@ -113,7 +113,7 @@ def _pair(cell: Cell) -> tuple[str, str | None]:
 
 
 def _one_line(text: str) -> str:
-    """Make a text safe for one line of a terminal: what user code named may hold anything."""
+    """Make a text safe for one line of a terminal: names from user code may have any character."""
     return "".join(each if each.isprintable() else " " for each in text)
 
 

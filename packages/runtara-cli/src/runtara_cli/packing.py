@@ -1,4 +1,4 @@
-"""A folder, a file, a module or a wheel as the bytes of a Python image, and what it serves."""
+"""Packs a folder, a file, a module or a wheel as a Python image, and finds its workflows."""
 
 import io
 import json
@@ -20,7 +20,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class NotPackable(Exception):
-    """What was named is no code that can be deployed; the message says what can."""
+    """The named code can't be deployed; the message says which code can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class Packed:
 
 def pack(source: str, python: str = sys.executable) -> Packed:
     """
-    Pack what a person names; raises NotPackable.
+    Pack named code; raises NotPackable.
 
-    source: a wheel; a .py file, which takes along what it imports from its folder; a folder, which
-    is taken whole (its `src`, if it has one) but for hidden files and virtual environments; or a
-    module that can be imported from here. python: the interpreter that will run it.
+    source: a wheel; a .py file, with the modules that it imports from its folder; a folder (its
+    `src`, if it has one), without hidden files and virtual environments; or a module that can be
+    imported from the current folder. python: the interpreter that will run the code.
     """
     path = Path(source)
     if path.suffix == ".whl" and path.is_file():
@@ -64,14 +64,14 @@ def pack(source: str, python: str = sys.executable) -> Packed:
 
 
 def located(source: str) -> tuple[Path, str]:
-    """Give the folder from which a .py file or a module is imported, and its name."""
+    """Return the folder from which a .py file or a module is imported, and its name."""
     path = Path(source)
     if path.is_file() and path.suffix == ".py":
         return _module_of(path.absolute())
     if re.fullmatch(r"\w+(\.\w+)*", source) and not path.exists():
         return _named(source)
     raise NotPackable(
-        f"{source!r} is no Python file, folder, wheel or module that there is: name one of them"
+        f"there is no Python file, folder, wheel or module {source!r}: name one that exists"
     )
 
 
@@ -130,7 +130,7 @@ def _imported(root: Path, module: str, python: str) -> Packed:
 
 
 def _module_of(file: Path) -> tuple[Path, str]:
-    """Give the folder from which a file is imported, and its module's name."""
+    """Return the folder from which a file is imported, and its module's name."""
     parts = [] if file.stem == "__init__" else [file.stem]
     folder = file.parent
     while (folder / "__init__.py").is_file():
@@ -142,7 +142,7 @@ def _module_of(file: Path) -> tuple[Path, str]:
 
 
 def _named(module: str) -> tuple[Path, str]:
-    """Find a module's folder: in the current one, or among what is installed."""
+    """Find a module's folder: in the current folder, or among installed packages."""
     for entry in [os.getcwd(), f"{os.getcwd()}/src", *sys.path]:
         base = Path(entry, *module.split("."))
         if base.with_suffix(".py").is_file() or (base / "__init__.py").is_file():

@@ -12,9 +12,9 @@ _HELP = (
 
 def verb(session: Session, name: str, *, is_named: bool, also_suspended: bool = False) -> Verb:
     """
-    Make the verb of a command.
+    Return the verb of a command.
 
-    is_named: whether instances are named by their ids, so that one that is not there is an error.
+    is_named: whether instances are named by their ids, so that a missing one is an error.
     """
     from runtara_sdk.errors import InstanceNotFound
 

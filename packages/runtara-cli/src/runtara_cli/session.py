@@ -1,4 +1,4 @@
-"""What a command works with: the client of an environment, and where results go."""
+"""The context of a command: the client of an environment, and the output."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,11 +23,11 @@ class Session:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def tenant(self, given: str | None) -> str:
-        """Give the tenant that is meant; raises UsageError if none is named anywhere."""
+        """Return the named tenant; raises UsageError if no option or variable names one."""
         named = given or self.access.tenant_id
         if named is None:
             raise click.UsageError(
-                "name the tenant: --tenant NAME, or set RUNTARA_TENANT_ID; only in a folder of"
-                " `runtara dev` none needs to be named, and no .runtara/ is in this one or above it"
+                "name the tenant by --tenant NAME or RUNTARA_TENANT_ID; only folders of `runtara"
+                " dev` have a default tenant, and no .runtara/ is in this folder or above it"
             )
         return named

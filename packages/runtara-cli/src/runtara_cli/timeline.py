@@ -1,4 +1,4 @@
-"""What has happened to an instance, in the order of time."""
+"""The events of an instance, in the order of time."""
 
 import json
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def timeline(history: History) -> list[Moment]:
 
 
 def _is_look(one: Recorded) -> bool:
-    """Return whether it only says when a waiting instance is looked at again."""
+    """Return whether an event only has the time at which a waiting instance is checked again."""
     return one.checkpoint_id.startswith("~look/")
 
 

@@ -1,9 +1,9 @@
 """
-Records by the names that the wire has for them: what `runtara-ctl` prints.
+Records with the field names of the wire, as `runtara-ctl` prints them.
 
-The names, and which there are, are those of the messages that the original's clients know. What an
-instance doesn't have is left out. How the original writes values is not known: a status and a
-runner type are words in lower case (`completed`, `oci`), input and output the JSON that they hold.
+The fields are those of the messages that clients of the Rust server know. A field without a value
+is left out. A status and a runner type are words in lower case (`completed`, `oci`); input and
+output are printed as their JSON values.
 """
 
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ _FIELDS: dict[type, dict[str, str]] = {
 
 
 def document(value: object) -> Any:
-    """Give what JSON can hold of a record, of a list of them, or of what is JSON already."""
+    """Return a record, a list of records, or a JSON value as an object for JSON."""
     if isinstance(value, list):
         return [document(each) for each in value]
     names = _FIELDS.get(type(value))

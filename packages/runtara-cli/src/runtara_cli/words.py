@@ -59,7 +59,7 @@ def size(count: int | None) -> str:
 
 
 def status(one: "InstanceSummary | Instance") -> str:
-    """Write how an instance stands, with what it waits for."""
+    """Return an instance's status as text, with its waits."""
     if one.is_blocked:
         return "blocked"
     if one.status == "failed" and one.error:
@@ -82,7 +82,7 @@ def colour(one: "InstanceSummary | Instance") -> str | None:
 
 
 def waiting(one: "Waiting") -> str:
-    """Write what an instance waits for."""
+    """Return an instance's waits as text."""
     if one.kind == "sleep":
         return "sleeping"
     if one.kind == "retry":
@@ -97,7 +97,7 @@ def waiting(one: "Waiting") -> str:
 
 
 def since(one: "InstanceSummary | Instance") -> datetime:
-    """Return since when an instance stands as it does, as far as it is known."""
+    """Return since when an instance has its status; None if it is unknown."""
     if one.finished_at is not None:
         return one.finished_at
     if one.waiting_for and one.waiting_for[0].since is not None:
@@ -106,7 +106,7 @@ def since(one: "InstanceSummary | Instance") -> datetime:
 
 
 def failure(error: str) -> str:
-    """Write in one line how an instance has failed: in which step, or with what."""
+    """Return a line about an instance's failure: the step, or the error."""
     step = _STEP.search(error)
     if step is not None:
         return f"failed in {step['key']}"
@@ -117,7 +117,7 @@ def failure(error: str) -> str:
 
 
 def cause(error: str) -> str:
-    """Write in one line what a step has failed with, nothing for any other error."""
+    """Return a step's error in one line; an empty text for any other error."""
     step = _STEP.search(error)
     return "" if step is None else first_line(step["cause"] or "", 100)
 

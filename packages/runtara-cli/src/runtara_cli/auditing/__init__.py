@@ -1,1 +1,1 @@
-"""`runtara audit`: what no healthy database holds, and instances that nothing will move."""
+"""`runtara audit`: finds rows that no healthy database has, and instances that nothing moves."""

@@ -230,4 +230,4 @@ KEPT_BY_KEYS = frozenset(
         "launches",
     )
 )  # fmt: skip
-"""Checks of what a foreign key of PostgreSQL forbids, where it is there and validated."""
+"""Checks for rows that a valid foreign key of PostgreSQL forbids."""

@@ -25,7 +25,7 @@ WHERE contype = 'f' AND confrelid = 'instances'::regclass AND convalidated
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check has found: how many rows, and the ids of some."""
+    """The result of a check: the number of rows found, and some of their ids."""
 
     check: str
     count: int
@@ -36,10 +36,10 @@ class Finding:
 
 async def audit(database_url: str, now: datetime) -> list[Finding]:
     """
-    Make every check; gives what was found.
+    Execute every check, and return the findings.
 
-    Raises ConfigurationError for a URL that is none, ConnectionFailed if the database can't be
-    read, or has not the tables.
+    Raises ConfigurationError for an unusable URL, ConnectionFailed if the database can't be read,
+    or lacks the tables.
     """
     try:
         place = parse(database_url)
@@ -114,19 +114,19 @@ def _words(now: datetime, literal: Any) -> dict[str, str]:
 
 
 def _counting(words: dict[str, str]) -> str:
-    """Count in one scan what each check of instances finds: mostly none finds any."""
+    """Count in one scan the rows that each check of instances finds; mostly there are none."""
     counts = [f"count(*) FILTER (WHERE {check.condition})" for check in _OF_INSTANCES]
     return f"SELECT {', '.join(counts)} FROM instances AS i".format(**words)
 
 
 def _left(counts: Iterable[int]) -> list[Check]:
-    """Give the checks that are still to be made, to know what they find."""
+    """Return the checks that must still be executed to get their rows."""
     sound = {check.name for check, count in zip(_OF_INSTANCES, counts, strict=True) if not count}
     return [check for check in CHECKS if check.name not in sound]
 
 
 def _counted(check: Check, words: dict[str, str]) -> str:
-    """Give ids and, in each row, how many there are of them."""
+    """Return a statement for ids that has their number in each row."""
     select = check.select.format(**words)
     return (
         f"SELECT found.id, count(*) OVER () FROM (SELECT DISTINCT * FROM ({select}) AS made (id))"

@@ -36,7 +36,7 @@ async def audit(client: ManagementClient, now: datetime) -> list[Finding]:
 
 
 def _is_suspect(one: InstanceSummary, now: datetime) -> bool:
-    """Return whether it has stood for a while, and nothing is known to happen to it by itself."""
+    """Return whether an instance has not moved for a while, and no known event will move it."""
     if one.created_at > now - _GRACE:
         return False
     return one.next_at is None or one.next_at < now - _GRACE

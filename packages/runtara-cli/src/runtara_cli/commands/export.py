@@ -41,7 +41,7 @@ async def command(session: Session, instance_id: str, file: Path, as_copy: bool)
 
 def _check_free(file: Path) -> None:
     if file.exists():
-        raise click.UsageError(f"FILE: {file} is there already: name another")
+        raise click.UsageError(f"FILE: {file} exists already: name another")
 
 
 def _write(file: Path, data: bytes) -> None:

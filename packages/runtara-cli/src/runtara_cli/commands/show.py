@@ -37,7 +37,7 @@ async def command(session: Session, instance_id: str, limit: int) -> int:
     found = await session.client.instances.get(instance_id)
     if found is None:
         session.out.note(
-            f"Error: Instance {instance_id!r} not found\nNext: `runtara list` shows those there are"
+            f"Error: Instance {instance_id!r} not found\nNext: `runtara list` lists the instances"
         )
         return codes.REFUSED
     history = await read(session.client, found, limit)

@@ -38,7 +38,7 @@ class Live:
         self._screen.say(click.style(text, fg=colour) if is_coloured else text)
 
     def close(self) -> None:
-        """Write what waits, as far as the terminal takes it at once."""
+        """Write the waiting text, as far as the terminal accepts it at once."""
         self._screen.close(_PATIENCE)
 
     async def keep(self) -> None:

@@ -45,7 +45,7 @@ class Screen:
             self._tell()
 
     def close(self, seconds: float) -> None:
-        """Write what waits, as far as the terminal takes it within this time."""
+        """Write the waiting text, as far as the terminal accepts it within this time."""
         with self._changed:
             self._is_ending = True
             self._changed.notify()

@@ -75,7 +75,7 @@ def _settings(folder: Path, before: DevFile | None, database_url: str) -> Enviro
 
 
 def _port(before: str | None, usual: int) -> int:
-    """Give the port that was taken before, or the usual one; 0, any, if that is not free."""
+    """Return the former port, or the usual one; 0, for any port, if that is not free."""
     port = int(before.rpartition(":")[2]) if before else usual
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
         try:

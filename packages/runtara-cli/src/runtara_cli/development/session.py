@@ -40,7 +40,7 @@ async def _developed(
     live = Live(client)
     try:
         await _shown(told_to_end, client, access, names, live)
-        live.say("ending: what is open goes on at the next start")
+        live.say("ending: open instances go on at the next start")
     finally:
         live.close()
 
@@ -58,7 +58,7 @@ async def _shown(
         await source.load()
     live.say(
         "In another terminal of this folder: runtara start NAME '\"JSON\"' --wait\n"
-        "Ctrl-C ends this, and so does kill -9: what is open goes on at the next start."
+        "Ctrl-C ends this, and so does kill -9: open instances go on at the next start."
     )
     beside = [asyncio.create_task(keep(sources)), asyncio.create_task(live.keep())]
     ended = asyncio.create_task(told_to_end.wait())
