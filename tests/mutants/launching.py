@@ -69,7 +69,7 @@ LAUNCHING = (
     Mutant(
         "A process that was to end before it was there lives on.",
         _ENGINE + "supervisor.py",
-        "Supervisor._mark_started",
+        "Supervisor._begun",
         "await watched.placement.send(watched.launch_id, _SENT[watched.taken.act])",
         "pass",
         (_SEQUENCES + "test_a_process_that_is_to_end_while_it_is_being_started",),

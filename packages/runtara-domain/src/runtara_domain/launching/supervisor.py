@@ -179,7 +179,7 @@ class Supervisor:
             logger.warning("the problem of image %s can't be stored: %s", image_id, error)
 
     async def _begun(self, watched: Watched, handle: str | None) -> None:
-        # Without a handle nothing would find it again, and its registration tells that it runs.
+        # Without a handle the process can't be found again; its registration shows that it runs.
         if handle is not None:
             is_open = await self._until_stored(
                 lambda at: self.persistence.launches.mark_started(
