@@ -13,6 +13,7 @@ from tests.contract.states import TENANT
 from tests.support.clock import START
 from tests.support.postgres import PostgresServer
 
+from runtara_domain.error import DatabaseError
 from runtara_domain.model import (
     Caller,
     CheckpointWrite,
@@ -32,7 +33,7 @@ from runtara_domain.model.launches import Offer
 from runtara_domain.model.limits import Hold, Limit, Scope
 from runtara_domain.model.stored_launches import LaunchFilter
 from runtara_domain.status import ANY, OPEN, WORKING, SignalType, State
-from runtara_persistence.postgres import claiming
+from runtara_persistence.postgres import claiming, starting
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
 # As it is logged; the server writes of its own affairs, too.
@@ -41,6 +42,15 @@ CLAIM = Claim("me", START + timedelta(minutes=1))
 CUSTOM = Event(EventType.CUSTOM, b"", START)
 SUSPENDED = Event(EventType.SUSPENDED, b"", START)
 COMPLETED = Event(EventType.COMPLETED, b"", START)
+
+REFUSAL = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$
+"""
+TRIGGER = """
+CREATE TRIGGER refuse BEFORE UPDATE OF launch_id ON instances FOR EACH ROW
+WHEN (NEW.instance_id = 'refused' AND NEW.launch_id IS NULL) EXECUTE FUNCTION refuse()
+"""
 
 Steps: TypeAlias = dict[str, Callable[[], Awaitable[object]]]
 
@@ -202,3 +212,54 @@ async def test_a_launch_whose_instance_is_locked_holds_up_no_other(
 
     assert still_open.instance_id == "held"
     assert await worker.launches.page(LaunchFilter(open_only=True)) == []
+
+
+async def test_a_launch_that_the_database_refuses_to_close_holds_up_no_other(
+    worker: PostgresPersistence,
+) -> None:
+    """As by a trigger of an operator's: all others of its group are closed, and it is told."""
+    await worker._database.read("make", REFUSAL)
+    await worker._database.read("make", TRIGGER)
+    launch_ids = await claim(worker, "a", "b", "refused")
+    with pytest.raises(DatabaseError, match="not this one"):
+        await end(worker, launch_ids)
+    async with asyncio.timeout(30):
+        while len(await worker.launches.page(LaunchFilter(open_only=True))) > 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    [still_open] = await worker.launches.page(LaunchFilter(open_only=True))
+
+    assert still_open.instance_id == "refused"
+
+
+async def test_what_is_launched_may_have_any_name_in_any_encoding(server: PostgresServer) -> None:
+    """A database in SQL_ASCII, too, which takes bytes and no escapes of characters."""
+    server.execute(
+        "CREATE DATABASE plain TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    kind, name = EnvironmentKind.WORKER, "bestellung-\u00e4\u6f22"
+    async with PostgresPersistence(server.url("plain"), migrates=True) as persistence:
+        await hold_lease(persistence, "w", kind=kind, tenant_id=TENANT, workflows=("orders",))
+        [launch_id] = await claim(persistence, name)
+        died = LaunchEnd(cause=Cause.RUNNER_FAILED, reports=False, stderr=name)
+        closed = await close(persistence, launch_id, died)
+        [launch] = await persistence.launches.page(LaunchFilter())
+
+    assert closed.is_closed
+    assert (launch.instance_id, launch.stderr) == (name, name)
+
+
+async def test_a_start_whose_row_was_just_deleted_is_stored(
+    worker: PostgresPersistence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row in the way may be gone when it is looked at."""
+    create, tries = starting._create, list[bool]()
+
+    async def stand_in_the_way_once(*arguments: Any) -> bool:
+        tries.append(bool(tries) and await create(*arguments))
+        return tries[-1]
+
+    monkeypatch.setattr(starting, "_create", stand_in_the_way_once)
+    started = await start(worker, "a")
+
+    assert (started.created, tries) == (True, [False, True])
+    assert await worker.instances.get("a") is not None

@@ -81,6 +81,20 @@ async def test_a_report_of_too_many_ends_is_refused(port: Port) -> None:
     await transport.aclose()
 
 
+async def test_a_worker_that_states_no_capacity_is_bounded_by_its_claims(port: Port) -> None:
+    transport = Transport(port.settings())
+    opening = pb.OpenWorkerRequest(environment_id="w", tenant_id="acme")
+    opening.workflows.add(name="flow")
+    await transport.ask(pb.RpcRequest(open_worker=opening))
+    for name in ("i", "j"):
+        await port.client.instances.start("acme", workflow="flow", instance_id=name)
+    claim = pb.ClaimLaunchesRequest(environment_id="w", limit=5)
+    claimed = await transport.ask(pb.RpcRequest(claim_launches=claim))
+    await transport.aclose()
+
+    assert {one.instance_id for one in claimed.assignments} == {"i", "j"}
+
+
 async def test_a_worker_claims_nothing_while_it_is_drained_and_goes_on_at_once(port: Port) -> None:
     """A claim that waits gives no error then, at which a worker would take its lease again."""
     transport = Transport(port.settings())

@@ -26,8 +26,8 @@ class NewEnvironment:
     An environment that takes a lease, or renews the lease that it has.
 
     environment_id: chosen by the environment, and kept over restarts. boot_id: identifies the start
-    of its machine. capacity: the most open launches. tenant_id, workflows: of a worker, the tenant
-    and the names of the workflows that it runs.
+    of its machine. capacity: the most open launches; with 0 it claims nothing. tenant_id,
+    workflows: of a worker, the tenant and the names of the workflows that it runs.
     """
 
     environment_id: str

@@ -39,7 +39,8 @@ async def open_worker(
         environment_id=message.environment_id,
         machine=message.machine,
         version=message.version,
-        capacity=message.capacity,
+        # One that says none bounds itself by its claims; 0 is what an environment has that leaves.
+        capacity=max(message.capacity, 1),
         kind=EnvironmentKind.WORKER,
         tenant_id=tenant_id,
         workflows=names,

@@ -241,7 +241,7 @@ async def _waiting(
             asked.append(lane)
     rows: list[asyncpg.Record] = []
     if asked:
-        given = (json.dumps(wanted), claiming.at, list(tried))
+        given = (json.dumps(wanted, ensure_ascii=False), claiming.at, list(tried))
         rows = await claiming.connection.fetch(_SQL["waiting"], *given)
     first = {each.instance_id: each for each in claiming.others if each.instance_id not in tried}
     for row in rows:
@@ -269,7 +269,9 @@ async def _take(
         _wanted(claiming, bounded, launch_id, candidate, target)
         for launch_id, candidate, target in launches
     ]
-    key = (json.dumps(wanted), claiming.offer.environment_id, claiming.at, is_bounded)
+    # As plain text: a database in SQL_ASCII takes no escapes of other characters.
+    rows_wanted = json.dumps(wanted, ensure_ascii=False)
+    key = (rows_wanted, claiming.offer.environment_id, claiming.at, is_bounded)
     rows = await claiming.connection.fetch(_SQL["take"], *key)
     taken = {row["launch_id"]: row for row in rows}
     return [

@@ -13,7 +13,6 @@ from runtara_domain.model.launches import KEPT_LAUNCHES, Closed, Closing, Judge
 from runtara_persistence import queries
 from runtara_persistence.postgres import closing
 from runtara_persistence.postgres.database import Database
-from runtara_persistence.postgres.driver_errors import is_of_one_step
 
 _SQL = queries.load("runtara_persistence.postgres", "closing.sql")
 
@@ -21,7 +20,7 @@ ATTEMPT = "close a launch"
 _COLUMNS = (
     *("launch_id", "instance_id", "version", "closed_at"),
     *("run", "cause", "exit_code", "exit_signal", "memory_peak_bytes", "cpu_usage_usec"),
-    *("stderr", "verdict", "all_memory_peak_bytes", "all_cpu_usage_usec", "last_stderr"),
+    *("stderr", "verdict", "all_memory_peak_bytes", "all_cpu_usage_usec"),
     *("explanation", "is_final", "crashes", "backoff_ms", "launch_after"),
     *("is_run_over", "is_run_lost"),
 )
@@ -74,7 +73,7 @@ class _Judged:
             self.row["version"],
             self.at,
             *closing.end_values(self.closing.end, self.row, self.decision),
-            *closing.figure_values(self.decision.figures),
+            *closing.figure_values(self.decision.figures)[:-1],
             self.decision.explanation,
             self.found.instance.state.is_final,
             *closing.settlement_values(self.decision.settlement),
@@ -90,12 +89,15 @@ async def _write(database: Database, judged: Sequence[_Judged]) -> Collection[st
     """Close launches in one statement; tells which."""
     if not judged:
         return ()
-    wanted = json.dumps([one.values() for one in judged], default=datetime.isoformat)
+    values = [one.values() for one in judged]
+    # As plain text: a database in SQL_ASCII takes no escapes of other characters.
+    wanted = json.dumps(values, default=datetime.isoformat, ensure_ascii=False)
     try:
         rows = await database.write(ATTEMPT, _SQL["together"], wanted, KEPT_LAUNCHES)
     except DatabaseError as error:
-        if not is_of_one_step(error):
+        if not isinstance(error.__cause__, asyncpg.PostgresError | ValueError):
             raise
+        # The database has refused all for one, or for their number: each is closed alone.
         return ()
     return {row["launch_id"] for row in rows}
 

@@ -110,7 +110,8 @@ class PostgresLaunches:
         with self._database.step():
             future: asyncio.Future[Closed | None] = asyncio.get_running_loop().create_future()
             asked = Close(closing_, judge, at)
-            self._closes.add(Waiting(asked, future, closing_.launch_id))
+            size = len(closing_.end.stderr.encode(errors="replace"))
+            self._closes.add(Waiting(asked, future, closing_.launch_id, size))
             closed = await future
             if closed is not None:
                 return closed

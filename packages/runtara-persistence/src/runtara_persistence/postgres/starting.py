@@ -33,8 +33,8 @@ async def start(
     if not known and (same := await _with_same_key(connection, start)) is not None:
         return Started(duplicate_of=same)
     env = json.dumps(dict(start.env), ensure_ascii=False) if start.env else None
-    if not known and not await _create(connection, start, env, at):
-        # The row may have been created after the first query.
+    # A row that stands in the way may be created after one query, and deleted before the other.
+    while not known and not await _create(connection, start, env, at):
         known = await connection.fetch(_SQL["start.find"], start.instance_id)
     if known:
         return Started(differs_in=stored.differences(start, name, *known[0].values()))

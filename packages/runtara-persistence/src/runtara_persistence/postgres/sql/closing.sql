@@ -34,7 +34,6 @@ WITH wanted AS (
         verdict TEXT,
         all_memory_peak_bytes BIGINT,
         all_cpu_usage_usec BIGINT,
-        last_stderr TEXT,
         explanation TEXT,
         is_final BOOLEAN,
         crashes INTEGER,
@@ -57,7 +56,7 @@ settled AS (
     SET launch_id = NULL,
         memory_peak_bytes = wanted.all_memory_peak_bytes,
         cpu_usage_usec = wanted.all_cpu_usage_usec,
-        stderr = wanted.last_stderr,
+        stderr = coalesce(wanted.stderr, i.stderr),
         error = CASE WHEN wanted.is_final THEN coalesce(i.error, wanted.explanation)
             ELSE i.error END,
         crashes = CASE WHEN wanted.is_final THEN i.crashes ELSE wanted.crashes END,
