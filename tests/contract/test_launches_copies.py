@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from asyncpg import Record
+from asyncpg.cursor import Cursor
 from tests.contract.database import Database, Row
+from tests.contract.every_database import empty
 from tests.contract.launching import claim, hold_lease, launch, put_image, start
 from tests.contract.states import EARLIER, TENANT, put_checkpoint, put_instance
 from tests.support.clock import START
@@ -15,6 +19,7 @@ from runtara_domain.model import Caller, Ending, Registration, instance_copies
 from runtara_domain.model.instance_copies import Copied, PutCopy
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import FINAL, OPEN, InstanceStatus, SignalType, State
+from runtara_persistence.postgres import copying
 
 RICH: Row = {
     "input": b"order",
@@ -232,3 +237,27 @@ async def test_a_long_history_keeps_its_order(persistence: Persistence) -> None:
 
     assert put == PutCopy(created=True)
     assert (await taken(persistence)).copy.checkpoints == saved
+
+
+async def test_no_request_for_a_large_copy_takes_much_more_than_its_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request on PostgreSQL ends with the record that exceeds them."""
+    requests: list[list[int]] = []
+    fetch = Cursor.fetch
+
+    async def counted(self: "Cursor[Record]", count: int) -> list[Record]:
+        rows = await fetch(self, count)
+        requests.append([len(row["state"]) for row in rows if "state" in row])
+        return rows
+
+    async with empty("postgres", tmp_path) as database, database.connect() as persistence:
+        await put_instance(database, State.COMPLETED)
+        for number, size in enumerate((10, 10, 2500, 900, 900, 900, 1)):
+            await put_checkpoint(database, f"c{number}", state=b"x" * size)
+        monkeypatch.setattr(copying, "_MOST_BYTES", 2000)
+        monkeypatch.setattr(Cursor, "fetch", counted)
+        copied = await taken(persistence)
+
+    assert [one for one in requests if one] == [[10, 10, 2500], [900, 900, 900], [1]]
+    assert [one.checkpoint_id for one in copied.copy.checkpoints] == [f"c{n}" for n in range(7)]

@@ -1,8 +1,9 @@
 """Taking a copy of an instance, and putting one in, within one transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import datetime
+from itertools import islice
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -47,14 +48,17 @@ async def take(connection: Connection, instance_id: str) -> Copied | None:
     row = dict(found[0])
     [sizes] = await connection.fetch(_SQL["take.size"], instance_id)
     check_copied(sizes["size"])
+    is_large = sizes["size"] > _MOST_BYTES
     status = row["status"] = InstanceStatus(row["status"])
     pending = row["pending_signal"]
     return Copied(
         copy=InstanceCopy(
             instance=_record(CopiedInstance, row),
-            checkpoints=await _taken(connection, "checkpoints", CopiedCheckpoint, instance_id),
-            events=await _taken(connection, "events", CopiedEvent, instance_id),
-            signals=await _taken(connection, "signals", CopiedSignal, instance_id),
+            checkpoints=await _taken(
+                connection, "checkpoints", CopiedCheckpoint, instance_id, is_large
+            ),
+            events=await _taken(connection, "events", CopiedEvent, instance_id, is_large),
+            signals=await _taken(connection, "signals", CopiedSignal, instance_id, is_large),
         ),
         state=State.of(status, row["sleep_until"]),
         open_launch_id=row["launch_id"],
@@ -93,32 +97,44 @@ async def put(
         (_SQL["put.events"], CopiedEvent, "payload", [*copy.events, imported]),
         (_SQL["put.signals"], CopiedSignal, "payload", copy.signals),
     ):
-        for piece in _pieces(copied, bytes_of):
-            await connection.execute(statement, one.instance_id, *_arrays(kind, piece))
+        rest = iter(copied)
+        for count in _counts(len(getattr(each, bytes_of) or b"") for each in copied):
+            arrays = _arrays(kind, list(islice(rest, count)))
+            await connection.execute(statement, one.instance_id, *arrays)
     return PutCopy(created=True)
 
 
-async def _taken(connection: Connection, noun: str, kind: type[T], instance_id: str) -> list[T]:
-    """Read all records of a kind, by several requests."""
-    rows = connection.cursor(_SQL[f"take.{noun}"], instance_id, prefetch=_MOST_ROWS)
-    return [_record(kind, row) async for row in rows]
+async def _taken(
+    connection: Connection, noun: str, kind: type[T], instance_id: str, is_large: bool
+) -> list[T]:
+    """Read all records of a kind, in several requests; the sizes are needed for a large copy."""
+    sizes = await connection.fetch(_SQL[f"take.{noun}.sizes"], instance_id) if is_large else []
+    cursor = await connection.cursor(_SQL[f"take.{noun}"], instance_id)
+    counts = _counts(one["size"] for one in sizes)
+    records: list[T] = []
+    # After the counts come records of a small copy, and those stored since the sizes were read.
+    while rows := await cursor.fetch(next(counts, _MOST_ROWS)):
+        records += [_record(kind, row) for row in rows]
+    return records
 
 
-def _pieces(copied: Sequence[T], bytes_of: str) -> Iterator[list[T]]:
-    """Divide records, so that no statement takes long: it has no more time than any other."""
-    piece: list[T] = []
-    size = 0
-    for one in copied:
-        size += len(getattr(one, bytes_of) or b"")
-        piece.append(one)
-        if len(piece) == _MOST_ROWS or size > _MOST_BYTES:
-            yield piece
-            piece, size = [], 0
-    if piece:
-        yield piece
+def _counts(sizes: Iterable[int]) -> Iterator[int]:
+    """
+    Divide records of these sizes, in order; give how many each statement takes.
+
+    A statement has no more time than any other, however large the copy.
+    """
+    count = size = 0
+    for each in sizes:
+        count, size = count + 1, size + each
+        if count == _MOST_ROWS or size > _MOST_BYTES:
+            yield count
+            count = size = 0
+    if count:
+        yield count
 
 
-def _arrays(kind: type[Any], copied: Sequence[object]) -> list[list[Any]]:
+def _arrays(kind: type[Any], copied: list[Any]) -> list[list[Any]]:
     """Turn records into one array a column, in the order of the record's fields."""
     return [list(map(attrgetter(each.name), copied)) for each in fields(kind)]
 

@@ -70,6 +70,12 @@ SELECT (
     )
 ) AS size;
 
+-- name: take.checkpoints.sizes
+SELECT octet_length(state) AS size
+FROM checkpoints
+WHERE instance_id = $1
+ORDER BY id;
+
 -- name: take.checkpoints
 SELECT
     checkpoint_id,
@@ -83,6 +89,12 @@ FROM checkpoints
 WHERE instance_id = $1
 ORDER BY id;
 
+-- name: take.events.sizes
+SELECT coalesce(octet_length(payload), 0) AS size
+FROM instance_events
+WHERE instance_id = $1
+ORDER BY id;
+
 -- name: take.events
 SELECT
     event_type::text AS event_type,
@@ -91,6 +103,12 @@ SELECT
     subtype,
     payload
 FROM instance_events
+WHERE instance_id = $1
+ORDER BY id;
+
+-- name: take.signals.sizes
+SELECT coalesce(octet_length(payload), 0) AS size
+FROM pending_checkpoint_signals
 WHERE instance_id = $1
 ORDER BY id;
 
