@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from runtara_cli import access, words
+from runtara_cli import access, codes, errors, words
 from runtara_cli.access import Access, DevFile
+from runtara_protocol.quic.certificates import LocalAuthority
+from runtara_sdk.errors import ConnectionFailed
 
 DEV = DevFile("127.0.0.1:1", "127.0.0.1:2", "/ca.pem", "dev", "sqlite:x", 1)
 
@@ -27,6 +29,50 @@ def test_the_nearest_dev_folder_is_found_unless_something_is_named(tmp_path: Pat
     (tmp_path / "a/.runtara").mkdir()
     (tmp_path / "a/.runtara/dev.json").write_text("{")
     assert access.find(None, None, {}, below) == found
+
+
+@pytest.mark.parametrize(
+    ("address", "variable", "first", "then"),
+    [
+        (None, None, "RUNTARA_ENVIRONMENT_ADDR is not set",
+         "its address is from {}/.runtara/dev.json; is `runtara dev` running there?"),
+        (None, "127.0.0.1:9", "RUNTARA_ENVIRONMENT_ADDR is 127.0.0.1:9\n",
+         "its address is from RUNTARA_ENVIRONMENT_ADDR; is the environment running"),
+        ("127.0.0.1:9", "h:8", "is h:8, but the client was given another address\n",
+         "its address is from --address; is the environment running"),
+        ("127.0.0.1:9", "h", "is h, but the client was given another address\n",
+         "its address is from --address; is the environment running"),
+    ],
+)  # fmt: skip
+async def test_an_unreachable_environment_s_address_has_its_origin_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    address: str | None, variable: str | None, first: str, then: str,
+) -> None:  # fmt: skip
+    """The message blames the variable only if the address is the variable's."""
+    (tmp_path / ".runtara").mkdir()
+    ca_path = str(LocalAuthority.open(tmp_path).ca_path)
+    DevFile("127.0.0.1:9", "", ca_path, "dev", "", 1).write(tmp_path / ".runtara")
+    monkeypatch.setenv("RUNTARA_ENVIRONMENT_ADDR", variable or "")
+    monkeypatch.setenv("RUNTARA_CONNECT_TIMEOUT_MS", "1")
+    way = access.find(address, start=tmp_path)
+
+    with pytest.raises(ConnectionFailed) as caught:
+        async with way.client() as client:
+            await client.health()
+    said, code = errors.described(caught.value, way)
+
+    assert (first in said, then.format(tmp_path) in said, code) == (True, True, codes.UNREACHABLE)
+
+
+def test_where_no_address_is_named_the_ways_to_name_one_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The default address was tried."""
+    monkeypatch.delenv("RUNTARA_ENVIRONMENT_ADDR", raising=False)
+
+    said, _ = errors.described(ConnectionFailed("gone"), Access())
+
+    assert "start one with `runtara dev` in this folder, or name one by --address" in said
 
 
 @pytest.mark.parametrize(

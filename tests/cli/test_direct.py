@@ -47,6 +47,7 @@ def test_a_database_is_read_and_changed_without_servers(url: str) -> None:
     paused = run("pause", "a", "--database-url", url)
     shown = run("show", "a", "--json", "--database-url", url)
     unknown = run("show", "c", "--database-url", url)
+    retried = run("retry", "b", "--with-image", "newest", "--database-url", url)
 
     assert sorted(json.loads(line)["instance_id"] for line in listed.stdout.splitlines()) == [
         "a",
@@ -54,6 +55,7 @@ def test_a_database_is_read_and_changed_without_servers(url: str) -> None:
     ]
     assert (paused.exit_code, json.loads(shown.stdout)["instance"]["input"]) == (0, "order")
     assert unknown.exit_code == codes.REFUSED
+    assert (retried.exit_code, "b: has no image" in retried.stderr) == (0, True)
 
 
 async def test_a_role_that_may_only_read_suffices_for_reading() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FOLDER = ".runtara"
 FILE = "dev.json"
-_VARIABLE = "RUNTARA_ENVIRONMENT_ADDR"
+VARIABLE = "RUNTARA_ENVIRONMENT_ADDR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def find(
     tenant_id = variables.get("RUNTARA_TENANT_ID") or None
     if database_url:
         return Access(tenant_id=tenant_id, database_url=database_url)
-    if address or variables.get(_VARIABLE):
+    if address or variables.get(VARIABLE):
         return Access(environment_addr=address, tenant_id=tenant_id)
     found = nearest(start)
     if found is None:

@@ -1,7 +1,9 @@
 """Describes errors of the client in a line with the next step, and gives the exit code."""
 
+import os
+
 from runtara_cli import codes
-from runtara_cli.access import Access
+from runtara_cli.access import FILE, FOLDER, VARIABLE, Access
 from runtara_management_sdk import ImageInUse, ImageNotFound, NotFound
 from runtara_sdk.errors import (
     ConfigurationError,
@@ -49,12 +51,16 @@ def _reached_by(way: Access) -> str:
         return "Next: is the database there, and may this role read it?"
     if way.dev_folder is not None:
         return (
-            f"Next: {way.dev_folder}/.runtara names it; is `runtara dev` running there? Start it"
-            " again, and it goes on where it was."
+            f"Next: its address is from {way.dev_folder / FOLDER / FILE}; is `runtara dev` running"
+            " there? Start it again, and it goes on where it was."
         )
-    if way.environment_addr is not None:
-        return "Next: is the environment running there, and reachable by UDP?"
+    if way.environment_addr is not None or os.environ.get(VARIABLE):
+        origin = VARIABLE if way.environment_addr is None else "--address"
+        return (
+            f"Next: its address is from {origin}; is the environment running there, and reachable"
+            " by UDP?"
+        )
     return (
         "Next: start one with `runtara dev` in this folder, or name one by --address or"
-        " RUNTARA_ENVIRONMENT_ADDR."
+        f" {VARIABLE}."
     )

@@ -5,7 +5,16 @@ from pathlib import Path
 
 from runtara_protocol.quic.client import ClientSettings
 from runtara_sdk.client.address import Address
-from runtara_sdk.client.variables import DAY_MS, Field, addresses, flag, milliseconds, pem, text
+from runtara_sdk.client.variables import (
+    DAY_MS,
+    Field,
+    addresses,
+    flag,
+    milliseconds,
+    pem,
+    read_variable,
+    text,
+)
 from runtara_sdk.client.variables import values as read_values
 
 
@@ -41,6 +50,18 @@ class ManagementSettings:
         for name, value in read_values(_FIELDS, given).items():
             object.__setattr__(self, name, value)
 
+    def origin(self) -> str:
+        """Say for an error whether the address is that of RUNTARA_ENVIRONMENT_ADDR."""
+        named = read_variable(_VARIABLE)
+        if named is None:
+            return f"{_VARIABLE} is not set"
+        try:
+            is_same = addresses(named) == self.environment_addr
+        except ValueError:
+            is_same = False
+        other = "" if is_same else ", but the client was given another address"
+        return f"{_VARIABLE} is {named}{other}"
+
     def servers(self) -> list[ClientSettings]:
         """Return the connection settings of each named environment, in their order."""
         return [
@@ -61,6 +82,7 @@ class ManagementSettings:
 # Short times, so that a client that waits for an instance's end soon notices a dead environment.
 _KEEP_ALIVE, _IDLE = 3.0, 15.0
 
+_VARIABLE = "RUNTARA_ENVIRONMENT_ADDR"
 _SOME_MS = f"milliseconds, 1 to {DAY_MS} (a day)"
 
 _FIELDS = {

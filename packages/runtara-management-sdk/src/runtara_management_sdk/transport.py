@@ -28,7 +28,7 @@ class Transport:
 
     def __init__(self, settings: ManagementSettings) -> None:
         self._connection = SharedConnection(
-            settings.servers(), _greet, peer="the environment", variable="RUNTARA_ENVIRONMENT_ADDR"
+            settings.servers(), _greet, peer="the environment", origin=settings.origin()
         )
         self._timeout = settings.request_timeout_ms / 1000
         self._was_connected = False

@@ -9,7 +9,7 @@ from runtara_cli.command import command as made
 from runtara_cli.session import Session
 
 if TYPE_CHECKING:
-    from runtara_management_sdk import Image
+    from runtara_management_sdk import Image, Instance
     from runtara_sdk.workflow import RetryPlan
 
 _NEWEST = "newest"
@@ -52,13 +52,19 @@ async def command(
         plan = await _planned(session, instance_id)
         gone = tuple(dict.fromkeys((*forget, *(plan.forget if plan else ()))))
         is_asked = bool(instance_ids) if with_image is None else with_image == _NEWEST
-        newer = await _newer(session, instance_id) if is_asked else None
+        found = await session.client.instances.get(instance_id) if is_asked else None
+        newer = await _newer(session, found)
         image_id = with_image
         if with_image == _NEWEST:
             image_id = None if newer is None else newer.image_id
         await session.client.instances.retry(instance_id, image_id=image_id, forget=gone)
         if instance_ids:
             _tell(session, instance_id, plan)
+        if with_image == _NEWEST and found is not None and found.image_name is None:
+            session.out.note(
+                f"{instance_id}: has no image, so there is no newest version to take: it goes on"
+                " with the code of the worker, or else of the image, that serves its workflow"
+            )
         if newer is not None and with_image is None:
             session.out.note(
                 f"{instance_id}: goes on with the code that it had; version {newer.version} is"
@@ -81,9 +87,8 @@ async def _planned(session: Session, instance_id: str) -> "RetryPlan | None":
         return None
 
 
-async def _newer(session: Session, instance_id: str) -> "Image | None":
+async def _newer(session: Session, found: "Instance | None") -> "Image | None":
     """Find the newest version of an instance's image; None if the instance has it, or no image."""
-    found = await session.client.instances.get(instance_id)
     if found is None or found.image_name is None:
         return None
     images = session.client.images.list(found.tenant_id, name_prefix=found.image_name)

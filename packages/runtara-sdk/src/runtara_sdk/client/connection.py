@@ -22,7 +22,8 @@ class SharedConnection:
     The servers are tried in turn, each for its connect timeout, from the one that worked last.
     `greet` is awaited on each new connection before any call gets that connection. If `greet`
     raises, the connection is closed and all calls that wait for it raise the same error. Errors
-    call the servers `peer`, and name `variable`, the environment variable with their addresses.
+    call the servers `peer`, and say with `origin` where their addresses are from; without it, that
+    they are those of RUNTARA_SERVER_ADDR.
     """
 
     def __init__(
@@ -31,11 +32,11 @@ class SharedConnection:
         greet: Callable[[ClientConnection], Awaitable[None]],
         *,
         peer: str = "the core",
-        variable: str = "RUNTARA_SERVER_ADDR",
+        origin: str | None = None,
     ) -> None:
         self._peer = peer
-        self._variable = variable
         self.addresses = ", ".join(str(_address(server)) for server in servers)
+        self._origin = origin or f"RUNTARA_SERVER_ADDR is {self.addresses}"
         self._servers = list(servers)
         self._greet = greet
         self._open: ClientConnection | None = None
@@ -120,7 +121,7 @@ class SharedConnection:
             return ServerNotTrusted(f"{self._peer} is not trusted: {said}{remedy}")
         reason = (
             f"can't reach {self._peer}: {said}; does it run there, and does UDP get through?"
-            f" {self._variable} is {self.addresses}{remedy}"
+            f" {self._origin}{remedy}"
         )
         # Logged once an outage, and not as a warning: the calls that wait log warnings.
         if self._failures == 1:

@@ -59,7 +59,7 @@ class Field:
 
     def value(self, name: str, given: object) -> object:
         variable = PREFIX + name.upper()
-        found = given if given is not None else _variable(variable)
+        found = given if given is not None else read_variable(variable)
         if found is None:
             if self.is_required:
                 raise _Refused(f"{variable}: takes {self.takes}, got nothing")
@@ -70,7 +70,7 @@ class Field:
             raise _Refused(f"{variable}: takes {self.takes}, got {_cut(found)}") from None
 
 
-def _variable(name: str) -> str | None:
+def read_variable(name: str) -> str | None:
     """Read an environment variable, whatever its name's case; None if it is empty or missing."""
     if name in os.environ:
         return os.environ[name] or None
