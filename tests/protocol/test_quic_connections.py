@@ -23,6 +23,7 @@ from runtara_protocol.quic.error import (
     TrustFailure,
     UntrustedServer,
 )
+from runtara_protocol.quic.fair_queue import Address
 
 
 async def test_a_client_offers_no_group_that_openssl_refuses(
@@ -58,6 +59,31 @@ async def test_a_prepared_connection_is_the_next_one_with_its_settings() -> None
 
     prepare(replace(settings, host="localhost"))
     assert not quic_client._prepared
+
+
+async def test_a_prepared_connection_of_another_address_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The machine's own address may have changed since: packets from the old one would be lost."""
+
+    def bound(family: int, address: Address) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.bind(("127.0.0.2", 0))
+        sock.connect(address)
+        return sock
+
+    async with serving(Echo) as served:
+        settings = ClientSettings(host="127.0.0.1", port=served.port, verify=False)
+        with monkeypatch.context() as patched:
+            patched.setattr(quic_client, "_socket", bound)
+            prepare(settings)
+        [waiting] = quic_client._prepared.values()
+
+        async with await connect(settings) as connection:
+            assert connection is not waiting
+            assert waiting.is_closed
+            assert await connection.exchange(b"echo") == b"echo"
 
 
 async def test_an_idle_connection_lives_on_the_servers_pings() -> None:

@@ -1,6 +1,7 @@
 """Memory and CPU of a launch, bounded and measured."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -119,3 +120,23 @@ def test_a_kill_without_reaching_the_limit_is_the_machine_s(tmp_path: Path, is_v
 
     assert (ended.is_out_of_memory, ended.is_machine_out_of_memory) == (False, True)
     assert end_of(ended.as_message(), False).cause is Cause.MACHINE_OUT_OF_MEMORY
+
+
+def test_launches_have_the_limit_of_open_files_that_the_spawner_was_started_with(
+    tmp_path: Path,
+) -> None:
+    """The spawner itself has as many as the system allows, because it has some for each launch."""
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (500, usual[1]))
+    try:
+        spawner = SpawnerProcess(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    client = spawner.client()
+    spawner.launch(client, "a", "/bin/sh", "-c", "ulimit -n")
+    client.ended("a")
+    own = resource.prlimit(spawner.process.pid, resource.RLIMIT_NOFILE)
+    spawner.close()
+
+    assert own == (usual[1], usual[1])
+    assert (tmp_path / "a" / "stderr.log").read_text() == "500\n"

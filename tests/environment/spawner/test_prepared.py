@@ -1,8 +1,10 @@
 """Processes that a warm interpreter prepares before there is a launch for them."""
 
+import errno
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -229,43 +231,118 @@ def test_a_launch_that_was_prepared_is_taken_over(
     again.close()
 
 
+class Interpreters:
+    """Warm interpreters of this process, and the answers to their launches."""
+
+    def __init__(self, image: dict[str, Any], output: int) -> None:
+        self.image, self.output = image, output
+        self.selector = selectors.DefaultSelector()
+        self.answers: list[Forked | NotWarm] = []
+        self.left: list[Cgroup] = []
+        self.warm = WarmInterpreters(
+            self.selector, self.left.append, most=1, idle_s=1000, prepared=1
+        )
+
+    def launch(self, **image: Any) -> None:
+        """Launch a program that ends at once; image: what differs in its image."""
+        launch = WarmLaunch(
+            warm={**self.image, **image},
+            limits=Limits(),
+            group=f"test-{os.getpid()}-{len(self.answers)}",
+            order={"argv": ["json.tool", "/dev/null"], "env": {}, "cwd": self.image["cwd"]},
+            output=self.output,
+            answered=self.answers.append,
+        )
+        self.warm.launch(launch)
+
+    def until(self, found: Callable[[], Any]) -> Any:
+        """Work until something is there."""
+
+        def after_a_look() -> Any:
+            for key, _ in self.selector.select(self.warm.attend() or 0.01):
+                key.data()
+            return found()
+
+        return until(after_a_look)
+
+
+@pytest.fixture
+def own(image: dict[str, Any]) -> Iterator[Interpreters]:
+    with Path(os.devnull).open("wb") as output:
+        made = Interpreters(image, output.fileno())
+        yield made
+        made.warm.close()
+    made.selector.close()
+    groups = [one.cgroup for one in made.answers if isinstance(one, Forked)]
+    assert until(lambda: all(group.remove() for group in (*made.left, *groups)))
+
+
 def test_a_prepared_process_that_was_stopped_costs_no_launch(
-    image: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    own: Interpreters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has some seconds to begin, and is killed; the launch is forked."""
     monkeypatch.setattr(interpreters, "_BEGIN_S", 0.2)
-    selector, answers = selectors.DefaultSelector(), list[Forked | NotWarm]()
-    left: list[Cgroup] = []
-    warm = WarmInterpreters(selector, left.append, most=1, idle_s=1000, prepared=1)
+    own.launch()
+    [waiting] = own.until(own.warm.prepared)
+    os.kill(waiting, signal.SIGSTOP)
+    own.launch()
+    own.until(lambda: len(own.answers) == 2)
 
-    def after_a_look(found: Callable[[], Any]) -> Any:
-        for key, _ in selector.select(warm.attend() or 0.01):
-            key.data()
-        return found()
-
-    with Path(os.devnull).open("wb") as output:
-        launch = WarmLaunch(
-            warm=image,
-            limits=Limits(),
-            group=f"test-{os.getpid()}-stopped",
-            order={"argv": ["json.tool", "/dev/null"], "env": {}, "cwd": image["cwd"]},
-            output=output.fileno(),
-            answered=answers.append,
-        )
-        warm.launch(launch)
-        [waiting] = until(lambda: after_a_look(warm.prepared))
-        os.kill(waiting, signal.SIGSTOP)
-        warm.launch(launch)
-        until(lambda: after_a_look(lambda: len(answers) == 2))
-        warm.close()
-    selector.close()
-
-    first, second = answers
+    first, second = own.answers
     assert isinstance(first, Forked)
     assert isinstance(second, Forked)
     assert len({first.pid, second.pid, waiting}) == 3
     assert ends(waiting)
-    assert until(lambda: all(group.remove() for group in (*left, first.cgroup)))
+
+
+def test_after_one_that_ended_by_itself_none_is_prepared_until_a_launch(own: Interpreters) -> None:
+    """An image whose prepared processes can't live would have them forked without end."""
+    own.launch()
+    [waiting] = own.until(own.warm.prepared)
+    os.kill(waiting, signal.SIGKILL)
+    own.until(lambda: not own.warm.prepared())
+
+    own.warm.hurry()
+    assert own.warm.attend() is None
+    own.launch()
+    assert own.until(own.warm.prepared) != [waiting]
+
+
+def test_a_preparation_without_descriptors_is_given_up(
+    own: Interpreters, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The spawner lives on, and the next launch has another process prepared."""
+
+    def fail() -> None:
+        raise OSError(errno.EMFILE, "no descriptor is left")
+
+    own.launch()
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "socketpair", fail)
+        own.until(lambda: "no descriptor is left" in caplog.text)
+    assert own.warm.attend() is None
+
+    own.launch()
+    assert own.until(own.warm.prepared)
+
+
+def test_a_launch_that_no_process_takes_is_answered(own: Interpreters) -> None:
+    """Its prepared process was killed with the interpreter, and no other interpreter starts."""
+    own.launch()
+    [waiting] = own.until(own.warm.prepared)
+    [interpreter] = own.warm.pids()
+    os.kill(waiting, signal.SIGSTOP)
+    own.launch(python="/gone/python")
+    os.kill(interpreter, signal.SIGKILL)
+    own.until(lambda: not own.warm.pids())
+
+    os.kill(waiting, signal.SIGKILL)
+    own.until(lambda: len(own.answers) == 2)
+
+    answer = own.answers[1]
+    assert isinstance(answer, NotWarm)
+    assert answer.problem == "ended"
+    assert "/gone/python" in answer.text
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Launches forked from a warm interpreter."""
 
+import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -212,3 +214,41 @@ def test_only_so_many_interpreters_stay(
 
     assert alive == {second}
     assert {one["launch_id"] for one in launches} == {"l1", "l2"}
+
+
+@pytest.mark.parametrize(("folder", "code"), [("/", 7), ("/gone", 4)])
+def test_an_order_of_an_older_spawner_is_understood(tmp_path: Path, folder: str, code: int) -> None:
+    """That spawner may live on after an upgrade. What fails before the image's code ends with 4."""
+    (tmp_path / "program.py").write_text("import sys; sys.exit(7)")
+    order = {"argv": ["program"], "env": {}, "cwd": folder, "cgroup_procs": []}
+    script = (
+        "import json, os, sys\nfrom runtara_environment.spawner.interpreter import _run\n"
+        "_run(json.loads(sys.argv[1]), os.dup(1))"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(order)],
+        env={"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+
+    assert ended.returncode == code
+    assert (b"/gone" in ended.stdout) == (code == 4)
+
+
+def test_a_launch_without_an_interpreter_leaves_nothing(
+    spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any]
+) -> None:
+    """Its descriptors are closed, and orphans are reaped as ever."""
+    launch(spawner, client, "a", image, "0")
+    client.ended("a")
+    client.ask(do="confirm", launch_id="a")
+    before = len(os.listdir(f"/proc/{spawner.process.pid}/fd"))
+
+    for number in range(3):
+        gone = {**image, "key": "gone", "python": "/gone/python"}
+        assert "FileNotFoundError" in launch(spawner, client, f"b{number}", gone, "0")["error"]
+
+    assert len(os.listdir(f"/proc/{spawner.process.pid}/fd")) <= before
+    assert "unknown" in client.ask(do="signal", launch_id="b0", signal=signal.SIGTERM)["error"]

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 
-from runtara_environment.spawner.machine import become_subreaper
+from runtara_environment.spawner.machine import allow_open_files, become_subreaper
 from runtara_environment.spawner.service import Spawner
 
 
@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> int:
             # The forked process has the socket's name, too, and removes it at its end.
             os._exit(0)
         become_subreaper()
+        allow_open_files()
         try:
             Spawner(
                 listener,

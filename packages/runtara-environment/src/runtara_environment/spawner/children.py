@@ -10,7 +10,7 @@ from typing import Any
 
 from runtara_environment.spawner.cgroups import Cgroup
 from runtara_environment.spawner.containers import Container
-from runtara_environment.spawner.machine import start_time
+from runtara_environment.spawner.machine import restore_open_files, start_time
 from runtara_environment.spawner.output import OutputLog
 
 
@@ -83,7 +83,11 @@ class Child:
 
     def __post_init__(self) -> None:
         self.pidfd = os.pidfd_open(self.pid)
-        self.start_time = start_time(self.pid)
+        try:
+            self.start_time = start_time(self.pid)
+        except OSError:
+            os.close(self.pidfd)
+            raise
 
     def kill(self, number: int) -> None:
         """Send a signal to all processes of the launch; does nothing once the launch has ended."""
@@ -105,11 +109,12 @@ class Child:
     def reap(self) -> Ended:
         """Read how the process ended, and kill the processes that it left behind."""
         code, memory, cpu = self._waited()
+        # Closed first: what follows opens files, and there may be no descriptor left.
+        os.close(self.pidfd)
         _kill_group(self.pid)
         for pid in self.cgroup.pids():
             _kill_if_there(pid)
         self.output.close()
-        os.close(self.pidfd)
         was_killed, was_full = self.cgroup.memory_kills() > 0, self.cgroup.was_full()
         self.ended = Ended(
             exit_code=code if code is not None and code >= 0 else None,
@@ -145,6 +150,11 @@ def start(
     cgroup: Cgroup,
 ) -> Child:
     """Start a process; raise OSError if its program can't be run."""
+
+    def begin() -> None:
+        cgroup.enter()
+        restore_open_files()
+
     writer = output.open_writer()
     try:
         process = subprocess.Popen(
@@ -155,13 +165,23 @@ def start(
             stdout=writer,
             stderr=writer,
             start_new_session=True,
-            preexec_fn=cgroup.enter,
+            preexec_fn=begin,
         )
     finally:
         os.close(writer)
-    child = Child(launch_id, process.pid, output, cgroup)
+    child = own(launch_id, process.pid, output, cgroup)
     child._process = process
     return child
+
+
+def own(launch_id: str, pid: int, output: OutputLog, cgroup: Cgroup) -> Child:
+    """Return a process that was just started; if that fails, kill it and raise OSError."""
+    try:
+        return Child(launch_id, pid, output, cgroup)
+    except OSError:
+        _kill_group(pid)
+        os.waitpid(pid, 0)
+        raise
 
 
 def adopt(

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runtara_environment.spawner.machine import restore_open_files
+
 logger = logging.getLogger(__name__)
 
 _NAME = "container"
@@ -62,6 +64,7 @@ class Container:
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=restore_open_files,
         )
         return os.pidfd_open(self._process.pid)
 

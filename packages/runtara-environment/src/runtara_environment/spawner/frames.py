@@ -1,6 +1,7 @@
 """Messages on a stream socket: a length of four bytes, then that many bytes of a JSON object."""
 
 import json
+import socket
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -52,3 +53,12 @@ def _parsed(content: bytes) -> Message:
     if not isinstance(message, dict):
         raise MalformedMessage(f"a message takes a JSON object, got {type(message).__name__}")
     return message
+
+
+class Client:
+    """One environment's connection, as the spawner has it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.decoder = Decoder()
+        self.outgoing = bytearray()

@@ -5,7 +5,8 @@ The image's Python runs this file by its path. That Python need not have this pa
 imports only the standard library and the image's code. The spawner sends orders, and gets answers,
 as JSON lines on a socket; the first argument is its file descriptor. With an order comes the file
 descriptor of the launch's output. An order without arguments asks for a prepared process. Its file
-descriptor is a socket, on which that process waits for an order of its own.
+descriptor is a socket, on which that process waits for an order of its own. After an upgrade the
+orders may come from an older spawner, which lives on: the names in them don't change.
 
 The interpreter has one thread and no event loop. An image whose import starts threads or opens
 sockets can't be forked: the first answer says so, and the environment starts a separate process for
@@ -34,6 +35,9 @@ from typing import Any, NoReturn, TypeAlias
 Program: TypeAlias = tuple[ModuleSpec, CodeType]
 
 _MAX_LINE = 8 * 1024 * 1024
+
+_TRY_AGAIN = 4
+"""The exit code of a launch that failed before any code of the image ran."""
 
 _THREADS_END = 0.1
 """Seconds for which the system may still list an ended thread."""
@@ -147,7 +151,7 @@ def _enter(groups: list[str]) -> None:
 def _prepared(order: dict[str, Any], channel: int) -> tuple[dict[str, Any], int]:
     """Do what can be done before a launch is known, and give the launch's order and output."""
     try:
-        _enter(order["groups"])
+        _enter(order["cgroup_procs"])
         _prepare(order["prepare"])
         return _awaited(channel)
     except Exception:
@@ -190,17 +194,12 @@ def _found(name: str) -> Program | None:
 
 def _run(order: dict[str, Any], output: int) -> NoReturn:
     """Run the launch in this process, as if newly started except for the imported modules."""
-    program = _found(order["argv"][0])
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(output)
-    _enter(order["groups"])
-    os.environ.clear()
-    os.environ.update(order["env"])
-    os.chdir(order["cwd"])
-    random.seed()
-    sys.argv[:] = order["argv"]
-    code = 0
+    try:
+        _become(order, output)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(_TRY_AGAIN)
+    program, code = _found(order["argv"][0]), 0
     try:
         if program is None:
             runpy.run_module(order["argv"][0], run_name="__main__", alter_sys=True)
@@ -212,6 +211,19 @@ def _run(order: dict[str, Any], output: int) -> NoReturn:
         traceback.print_exc()
         code = 1
     sys.exit(code)
+
+
+def _become(order: dict[str, Any], output: int) -> None:
+    """Give this process what a launch has of its own."""
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    _enter(order["cgroup_procs"])
+    os.environ.clear()
+    os.environ.update(order["env"])
+    os.chdir(order["cwd"])
+    random.seed()
+    sys.argv[:] = order["argv"]
 
 
 def _execute(spec: ModuleSpec, code: CodeType) -> None:

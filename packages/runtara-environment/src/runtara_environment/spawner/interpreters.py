@@ -1,7 +1,9 @@
 """The warm interpreters of a spawner, and the processes that they have prepared."""
 
+import logging
 import selectors
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from itertools import count
@@ -10,6 +12,8 @@ from typing import Any
 from runtara_environment.spawner.cgroups import Cgroup, create, prepared_name
 from runtara_environment.spawner.prepared import Forked, Prepared, WarmLaunch
 from runtara_environment.spawner.warm import NotWarm, Order, WarmInterpreter
+
+logger = logging.getLogger(__name__)
 
 _AFTER_LAUNCH_S = 0.25
 _AFTER_END_S = 0.05
@@ -82,7 +86,11 @@ class WarmInterpreters:
             self._heard(process)
         for warm in list(self._warm.values()):
             if warm.prepare_at is not None and warm.prepare_at <= now and warm.is_idle:
-                self._prepare(warm)
+                try:
+                    self._prepare(warm)
+                except OSError as error:
+                    warm.prepare_at = None
+                    logger.warning("no process is prepared until the next launch: %s", error)
         # One that is not idle answers first.
         idle = [one.prepare_at for one in self._warm.values() if one.is_idle]
         moments = [moment for moment in idle if moment is not None]
@@ -134,7 +142,7 @@ class WarmInterpreters:
             else:
                 launch.answered(Forked(result, cgroup))
 
-        content = {**launch.order, "groups": cgroup.entrances()}
+        content = {**launch.order, "cgroup_procs": cgroup.entrances()}
         warm.fork(Order(content, launch.output, answered))
 
     def _hear(self, key: str, warm: WarmInterpreter) -> None:
@@ -154,8 +162,9 @@ class WarmInterpreters:
         if len(self._waiting[warm]) >= self._prepared:
             warm.prepare_at = None
             return
+        name = prepared_name(next(self._numbers))
         ours, its = socket.socketpair()
-        cgroup = create(prepared_name(next(self._numbers)), warm.limits)
+        cgroup = create(name, warm.limits)
         process = Prepared(cgroup, warm.limits, ours)
 
         def answered(result: int | NotWarm) -> None:
@@ -169,7 +178,7 @@ class WarmInterpreters:
 
         self._waiting[warm].append(process)
         self._watch(ours, lambda: self._heard(process))
-        content = {"groups": cgroup.entrances(), "prepare": warm.prepare}
+        content = {"cgroup_procs": cgroup.entrances(), "prepare": warm.prepare}
         warm.fork(Order(content, its.fileno(), answered))
 
     def _heard(self, process: Prepared) -> None:
@@ -182,12 +191,20 @@ class WarmInterpreters:
             if process.is_answered:
                 self._begun(process)
             return
-        for waiting in self._waiting.values():
+        for warm, waiting in self._waiting.items():
             if process in waiting:
                 waiting.remove(process)
+                # The next one might end as well: it is prepared after another launch.
+                warm.prepare_at = None
         self._end(process)
         if process.launch is not None:
-            self.launch(process.launch)
+            self._launch_again(process.launch)
+
+    def _launch_again(self, launch: WarmLaunch) -> None:
+        try:
+            self.launch(launch)
+        except (OSError, subprocess.SubprocessError) as error:
+            launch.answered(NotWarm("ended", f"its process ended, and no other starts: {error}"))
 
     def _begun(self, process: Prepared) -> None:
         process.channel.close()

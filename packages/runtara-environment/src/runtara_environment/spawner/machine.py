@@ -2,10 +2,12 @@
 
 import ctypes
 import os
+import resource
 from collections.abc import Container
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
+_OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 def boot_id() -> str:
@@ -19,6 +21,17 @@ def become_subreaper() -> None:
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def allow_open_files() -> None:
+    """Let this process have as many open files as the system allows: each launch needs some."""
+    most = _OPEN_FILES[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def restore_open_files() -> None:
+    """Limit this process to as many open files as the spawner was started with."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, _OPEN_FILES)
 
 
 def reap_orphans(ours: Container[int | None]) -> None:

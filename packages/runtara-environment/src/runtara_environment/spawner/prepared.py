@@ -61,7 +61,7 @@ class Prepared:
         """Hand it a launch; False: it has ended."""
         self.launch = launch
         try:
-            send(self.channel, {**launch.order, "groups": []}, launch.output)
+            send(self.channel, {**launch.order, "cgroup_procs": []}, launch.output)
         except OSError:
             return False
         return True

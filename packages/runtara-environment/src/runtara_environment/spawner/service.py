@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from runtara_environment.spawner.cgroups import Cgroup, Limits, create, name_of, sweep_prepared
-from runtara_environment.spawner.children import Child, Ended, Remains, adopt, start
+from runtara_environment.spawner.children import Child, Ended, Remains, adopt, own, start
 from runtara_environment.spawner.containers import Container, ContainerFailed
-from runtara_environment.spawner.frames import Decoder, MalformedMessage, Message, encode
+from runtara_environment.spawner.frames import Client, MalformedMessage, Message, encode
 from runtara_environment.spawner.interpreters import WarmInterpreters
 from runtara_environment.spawner.machine import boot_id, is_process, reap_orphans
 from runtara_environment.spawner.output import OutputLog
@@ -35,15 +35,6 @@ VERSION = 2
 _TICK_S = 1.0
 _RUNTIME_S = 60.0
 """How long a container's runtime may take to start it."""
-
-
-class Client:
-    """One environment's connection."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.decoder = Decoder()
-        self.outgoing = bytearray()
 
 
 class Spawner:
@@ -118,7 +109,12 @@ class Spawner:
     # Clients
 
     def _accept(self) -> None:
-        connection, _ = self._listener.accept()
+        try:
+            connection, _ = self._listener.accept()
+        except OSError as error:
+            logger.warning("a client can't be accepted yet: %s", error)
+            time.sleep(_TICK_S / 10)  # The selector reports it again at once.
+            return
         connection.setblocking(False)
         client = Client(connection)
         self._clients.add(client)
@@ -189,14 +185,8 @@ class Spawner:
             for one in self._children.values()
             if one.ended is None
         ]
-        ok = {
-            "version": VERSION,
-            "boot_id": boot_id(),
-            "pid": os.getpid(),
-            "launches": launches,
-            "prepared": self._warm.prepared(),
-        }
-        return {"ok": ok}
+        told = {"version": VERSION, "boot_id": boot_id(), "pid": os.getpid()}
+        return {"ok": {**told, "launches": launches, "prepared": self._warm.prepared()}}
 
     def _start(self, client: Client, message: Message) -> Message | None:
         launch_id = message["launch_id"]
@@ -285,22 +275,15 @@ class Spawner:
 
     def _start_warm(self, client: Client, message: Message, output: OutputLog) -> None:
         """Have a warm interpreter's process run a launch; the answer comes when there is one."""
-        launch_id, writer = message["launch_id"], output.open_writer()
+        launch_id, writer = message["launch_id"], -1
 
         def answered(result: Forked | NotWarm) -> None:
             os.close(writer)
-            if isinstance(result, NotWarm):
-                output.close()
-                answer: Message = {"error": result.text, "problem": result.problem}
-            else:
-                child = Child(launch_id, result.pid, output, result.cgroup)
-                self._own(child)
-                answer = _started(child)
-            self._answer(launch_id, answer)
+            self._answer(launch_id, self._forked(launch_id, result, output))
 
-        self._starting[launch_id] = [(client, message.get("id"))]
-        self._warm.launch(
-            WarmLaunch(
+        try:
+            writer = output.open_writer()
+            launch = WarmLaunch(
                 warm=message["warm"],
                 limits=Limits(**message["limits"]),
                 group=message["cgroup"],
@@ -308,7 +291,28 @@ class Spawner:
                 output=writer,
                 answered=answered,
             )
-        )
+            self._starting[launch_id] = [(client, message.get("id"))]
+            self._warm.launch(launch)
+        except Exception:
+            # `answered` was not called.
+            self._starting.pop(launch_id, None)
+            if writer >= 0:
+                os.close(writer)
+            output.close()
+            raise
+
+    def _forked(self, launch_id: str, result: Forked | NotWarm, output: OutputLog) -> Message:
+        if isinstance(result, NotWarm):
+            output.close()
+            return {"error": result.text, "problem": result.problem}
+        try:
+            child = own(launch_id, result.pid, output, result.cgroup)
+        except OSError as error:
+            output.close()
+            self._remains.append(Remains(result.cgroup))
+            return {"error": str(error)}
+        self._own(child)
+        return _started(child)
 
     def _adopt(self, client: Client, message: Message) -> Message:
         """Take over the process of a launch from a spawner that died."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runtara_environment.spawner.cgroups import Limits
+from runtara_environment.spawner.machine import restore_open_files
 from runtara_environment.spawner.orders import send
 
 _FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT})
@@ -64,7 +65,7 @@ class WarmInterpreter:
         self, python: str, modules: Sequence[str], env: Mapping[str, str], cwd: str
     ) -> None:
         ours, its = socket.socketpair()
-        with its:
+        try:
             self.process = subprocess.Popen(
                 # -P: the image must not import the files beside this program as modules.
                 [python, "-P", str(_PROGRAM), str(its.fileno()), *modules],
@@ -75,7 +76,13 @@ class WarmInterpreter:
                 stderr=subprocess.DEVNULL,
                 pass_fds=[its.fileno()],
                 start_new_session=True,
+                preexec_fn=restore_open_files,
             )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            its.close()
         self._imports = modules[-1] if modules else ""
         self.orders = ours
         self.used_at = time.monotonic()

@@ -15,9 +15,8 @@ from typing import Self
 
 from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import QuicErrorCode, QuicProtocolVersion
-from aioquic.tls import AlertDescription, Group
+from aioquic.tls import AlertDescription
 
 from runtara_protocol.quic.addresses import numeric, resolved
 from runtara_protocol.quic.datapath import Datapath, set_buffers
@@ -30,6 +29,7 @@ from runtara_protocol.quic.error import (
     UntrustedServer,
 )
 from runtara_protocol.quic.fair_queue import Address
+from runtara_protocol.quic.machine import ClientMachine
 
 UDP_BUFFER = 2 << 20
 UNACKNOWLEDGED = 2 << 20
@@ -37,8 +37,6 @@ UNACKNOWLEDGED = 2 << 20
 
 _UNTRUSTED = QuicErrorCode.CRYPTO_ERROR + AlertDescription.bad_certificate
 _OUT_OF_TIME = QuicErrorCode.CRYPTO_ERROR + AlertDescription.certificate_expired
-
-_GROUPS = frozenset({Group.SECP256R1, Group.X25519})
 
 _NAME_IN_PATTERN = re.compile(r"pattern=(?:\w+\()?b?'([^']+)'")
 """The form in which aioquic shows a certificate's names."""
@@ -106,8 +104,8 @@ _prepared: dict[tuple[ClientSettings, Address], "ClientConnection"] = {}
 async def _connected(
     settings: ClientSettings, family: int, address: Address, seconds: float
 ) -> "ClientConnection":
-    connection = _prepared.pop((settings, address), None)
-    if connection is None or connection.loop is not asyncio.get_running_loop():
+    connection = _prepared_one(settings, family, address)
+    if connection is None:
         connection = ClientConnection(settings, _socket(family, address), address)
         connection.begin()
     try:
@@ -119,6 +117,20 @@ async def _connected(
         if not connection.is_established:
             await connection.aclose()
     return connection
+
+
+def _prepared_one(
+    settings: ClientSettings, family: int, address: Address
+) -> "ClientConnection | None":
+    """Return the prepared connection; None if this machine has another address by now."""
+    connection = _prepared.pop((settings, address), None)
+    if connection is None or connection.loop is not asyncio.get_running_loop():
+        return None
+    with suppress(ConnectError), _socket(family, address) as now:
+        if now.getsockname()[0] == connection.source:
+            return connection
+    connection.discard()
+    return None
 
 
 class _Exchange:
@@ -142,27 +154,16 @@ class _Exchange:
         self.chunks: list[bytes] = []
 
 
-class _Machine(QuicConnection):
-    """aioquic's machine, with keys for at most two groups; every server knows the first of them."""
-
-    def _initialize(self, peer_cid: bytes) -> None:
-        super()._initialize(peer_cid)
-        # Each offered group needs a pair of keys; those of P-384 and X448 took a launch 3 ms. The
-        # groups are filtered, not set: OpenSSL in FIPS mode makes no keys for X25519.
-        self.tls._supported_groups = [
-            group for group in self.tls._supported_groups if group in _GROUPS
-        ]
-
-
 class ClientConnection(Driver):
     """A connection to the server; any number of tasks may exchange on it at once."""
 
     def __init__(self, settings: ClientSettings, sock: socket.socket, address: Address) -> None:
         super().__init__(
-            _Machine(configuration=_configuration(settings)),
+            ClientMachine(configuration=_configuration(settings)),
             Datapath(sock, lambda _data, _address: self, self._failed),
         )
         self.is_established = False
+        self.source: str = sock.getsockname()[0]
         self._settings = settings
         self._address = address
         self._exchanges: dict[int, _Exchange] = {}
@@ -175,6 +176,11 @@ class ClientConnection(Driver):
     def begin(self) -> None:
         """Make the keys and the first message; `established` sends it."""
         self._quic.connect(self._address, monotonic())
+
+    def discard(self) -> None:
+        """End it after `begin`, when it is not wanted any more; nothing is sent."""
+        self._established.cancel()
+        self.drop("it was not used")
 
     async def established(self) -> None:
         """Wait for the handshake, after `begin`; raise ConnectError if it fails."""

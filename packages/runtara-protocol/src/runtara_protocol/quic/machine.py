@@ -14,7 +14,7 @@ from aioquic.quic.events import StreamDataReceived
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicStreamFrame
 from aioquic.quic.rangeset import RangeSet
 from aioquic.quic.stream import QuicStream, QuicStreamReceiver
-from aioquic.tls import Epoch
+from aioquic.tls import Epoch, Group
 
 from runtara_protocol.quic.datapath import LARGEST_DATAGRAM
 
@@ -41,6 +41,7 @@ STREAM_FRAMES = range(QuicFrameType.STREAM_BASE, QuicFrameType.STREAM_BASE + 8)
 # The transport parameter max_udp_payload_size, which aioquic doesn't announce.
 LARGEST_ANNOUNCED = b"\x03\x02" + (0x4000 | LARGEST_DATAGRAM).to_bytes(2, "big")
 
+_GROUPS = frozenset({Group.SECP256R1, Group.X25519})
 
 # aioquic makes this name private even for a subclass.
 HANDLERS = "_QuicConnection__frame_handlers"
@@ -186,3 +187,15 @@ def quicken_epochs() -> None:
     is a connection: an earlier connection would not find its keys any more.
     """
     Epoch.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+class ClientMachine(QuicConnection):
+    """A client's machine, with keys for two groups at most; every server knows the first."""
+
+    def _initialize(self, peer_cid: bytes) -> None:
+        super()._initialize(peer_cid)
+        # Each offered group needs a pair of keys; those of P-384 and X448 took a launch 3 ms. The
+        # groups are filtered, not set: OpenSSL in FIPS mode makes no keys for X25519.
+        self.tls._supported_groups = [
+            group for group in self.tls._supported_groups if group in _GROUPS
+        ]
