@@ -78,6 +78,13 @@ def folders(group: str | None) -> list[Path]:
     return [path for where in ("", "*/") for path in cgroups.ROOT.glob(f"{where}runtara/{group}")]
 
 
+def sockets(pid: int) -> int:
+    """Count the sockets that a process has open."""
+    found = Path(f"/proc/{pid}/fd").iterdir()
+    # One may have been closed since.
+    return sum("socket:" in str(os.path.realpath(file)) for file in found)
+
+
 def one_prepared(client: SpawnerClient) -> int:
     """Wait for a prepared process; gives its pid."""
     [pid] = until(lambda: client.ask(do="hello")["ok"]["prepared"])
@@ -331,6 +338,8 @@ def test_a_launch_that_no_process_takes_is_answered(own: Interpreters) -> None:
     own.launch()
     [waiting] = own.until(own.warm.prepared)
     [interpreter] = own.warm.pids()
+    # Stopped any earlier, it would still have the interpreter's socket open.
+    until(lambda: sockets(waiting) == 1)
     os.kill(waiting, signal.SIGSTOP)
     own.launch(python="/gone/python")
     os.kill(interpreter, signal.SIGKILL)
