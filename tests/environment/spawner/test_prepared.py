@@ -306,6 +306,8 @@ def test_after_one_that_ended_by_itself_none_is_prepared_until_a_launch(own: Int
     """An image whose prepared processes can't live would have them forked without end."""
     own.launch()
     [waiting] = own.until(own.warm.prepared)
+    [interpreter] = own.warm._warm.values()
+    interpreter.prepare_at = time.monotonic() + 1000
     os.kill(waiting, signal.SIGKILL)
     own.until(lambda: not own.warm.prepared())
 
