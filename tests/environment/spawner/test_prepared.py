@@ -311,8 +311,7 @@ def test_after_one_that_ended_by_itself_none_is_prepared_until_a_launch(own: Int
     os.kill(waiting, signal.SIGKILL)
     own.until(lambda: not own.warm.prepared())
 
-    own.warm.hurry()
-    assert own.warm.attend() is None
+    assert interpreter.prepare_at is None
     own.launch()
     assert own.until(own.warm.prepared) != [waiting]
 
