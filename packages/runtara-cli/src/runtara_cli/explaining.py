@@ -19,7 +19,8 @@ QUEUE, LAUNCH = "an instance of its queue", "another launch, by its end"
 class Explanation:
     """
     sentence: the reason for the instance's status. actor: the party that moves it next. command:
-    the command that helps; "" if none is needed. is_stuck: whether nothing will move it.
+    the command that helps; "" if none is needed. is_stuck: whether the instance stays where it is
+    until an operator repairs the cause.
     """
 
     instance_id: str
@@ -31,7 +32,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The data for an explanation besides the instance; launch: its open one, if it has one."""
+    """The data for an explanation besides the instance; launch: the instance's open launch."""
 
     launch: "Launch | None"
     environments: Sequence["Environment"]
@@ -53,7 +54,8 @@ def explain(one: "Instance", around: Surroundings) -> Explanation:
             one.instance_id,
             f"its code can't go on with what is recorded: {words.first_line(one.error or '', 200)}",
             OPERATOR,
-            f"runtara deploy SOURCE, with code of {name} that can: it moves to the new version",
+            f"runtara deploy SOURCE, with code of {name} that fits what is recorded: the instance"
+            " moves to the new version",
             is_stuck=True,
         )
     if around.launch is not None:
@@ -94,10 +96,10 @@ def _launched(one: "Instance", launch: "Launch", around: Surroundings) -> Explan
         return _nowhere(one, f"{gone}, and no other environment runs")
     since = words.ago(launch.started_at or launch.created_at, around.now)
     if launch.run is None:
-        said = f"process {launch.number} starts, since {since}"
+        said = f"process {launch.number} has been starting for {since}"
     else:
         heard = words.ago(one.last_activity_at, around.now)
-        said = f"process {launch.number} runs since {since}, and was last heard {heard} ago"
+        said = f"process {launch.number} has run for {since}; its last sign of life was {heard} ago"
         if one.waiting_for:
             said += f"; it is {words.waiting(one.waiting_for[0])}"
     return Explanation(one.instance_id, said, PROCESS, f"runtara logs -f {one.instance_id}")
@@ -145,7 +147,7 @@ def _due(one: "Instance", around: Surroundings) -> Explanation:
         return Explanation(identity, said, TIME, f"runtara resume {identity} launches it now")
     serving = [each for each in around.alive() if not each.is_draining]
     if all(each.open_launches >= each.capacity for each in serving):
-        said = "it is due, and every environment runs as many processes as it may"
+        said = "it is due, but every environment runs as many processes as its capacity allows"
         return Explanation(identity, said, ENVIRONMENT, "runtara environments")
     return Explanation(
         identity, "it is due, and an environment is about to launch it", ENVIRONMENT,
@@ -158,11 +160,11 @@ def _not_launched(one: "Instance", why: str, around: Surroundings) -> Explanatio
     kind = one.not_launched_kind or _kind_of(why)
     if kind in ("room", "limit"):
         return _if_served(one, around) or _without_room(one, kind, why, around)
-    command = "runtara hold, then with --release"
+    command = "runtara hold lists the holds; with --release it removes one"
     if kind == "image":
         command = f"runtara deploy SOURCE, and runtara retry {identity} --with-image ID"
     elif kind != "hold":
-        command = "runtara environments: one that can run its image has to run"
+        command = "runtara environments: start one that can run its image"
     return Explanation(identity, said, OPERATOR, command, is_stuck=True)
 
 
@@ -181,9 +183,9 @@ def _without_room(one: "Instance", kind: str, why: str, around: Surroundings) ->
     if kind == "limit":
         said = f"it waits until a launch under its limit ends: {why}"
         return Explanation(one.instance_id, said, LAUNCH, "runtara limits")
-    said, again = f"it waits for room, which a launch frees that ends: {why}", one.next_launch_at
+    said, again = f"it waits for room until another launch ends: {why}", one.next_launch_at
     if again is not None and again > around.now:
-        said += f"; it is tried again in {words.span(again - around.now)}"
+        said += f"; its launch is tried again in {words.span(again - around.now)}"
     return Explanation(one.instance_id, said, LAUNCH, "runtara environments")
 
 
@@ -196,7 +198,7 @@ def _queued(one: "Instance", wait: "Waiting", around: Surroundings) -> Explanati
 
 
 def _if_served(one: "Instance", around: Surroundings) -> Explanation | None:
-    """Explain why nothing can launch it; None if something can."""
+    """Explain why no environment can launch the instance; None if one can."""
     if one.image_id is None and one.workflow is None:
         return Explanation(
             one.instance_id,

@@ -47,11 +47,12 @@ class Batcher(ABC, Generic[Member]):
     """
     Gathers steps into groups; two steps with the same key are never under way at once.
 
-    Steps keep their order. most: the largest number of steps in a group, which bounds the wait of
-    its first step. groups: how many groups may be under way at once. lead: for how many iterations
-    of the event loop a step waits for others when no group is under way. pause: how many
+    Steps begin in their order, except that a step that waits for one with the same key is
+    overtaken. most: the largest number of steps in a group, which bounds the wait of its first
+    step. groups: how many groups may be under way at once. lead: for how many iterations of the
+    event loop a step waits for others while fewer than `groups` are under way. pause: how many
     iterations lie between two groups, so that callers that were just answered can join the next
-    group; a single caller waits for one iteration.
+    group. After a group of one step, while no step waits, it is one iteration.
     """
 
     def __init__(self, *, most: int, groups: int = 1, lead: int = 1, pause: int = 1) -> None:
@@ -79,7 +80,7 @@ class Batcher(ABC, Generic[Member]):
             self._begin_after(self._lead)
 
     async def finished(self) -> None:
-        """Return when each step that was added has its outcome."""
+        """Return when no step is under way or waits: each has its outcome, or was dropped."""
         await self._idle.wait()
 
     def ended(self, group: "Group[Member]") -> None:
@@ -172,9 +173,8 @@ class TaskBatcher(Batcher[Waiting[Step, Outcome]], Generic[Step, Outcome]):
     """
     A batcher that executes each group in a task of its own.
 
-    The task chooses its group when it runs, which is an iteration after it was made. If the group
-    were chosen before, it would begin an iteration later, and steps that come meanwhile would not
-    join it.
+    The task chooses its group when it first runs, an iteration after the task was created. So a
+    step that is added before that can join the group.
     """
 
     def __init__(

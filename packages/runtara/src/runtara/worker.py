@@ -34,16 +34,17 @@ class Worker:
     Runs instances of these workflows within its `async with` block.
 
     `concurrency`: the most instances at once. At the end of the block the worker takes no more
-    instances, and lets running steps end within `grace`. Other workers go on with its instances at
-    once. `where` and `tenant` are as for `connect`. Raises ConfigurationError for a workflow that
-    it can't serve. A failure of the worker itself is logged at once, and raised by `wait` and at
-    the end of the block.
+    instances, and gives running steps the time `grace` to end. Other workers go on with its
+    instances at once. `where` and `tenant` are as for `connect`. Raises ConfigurationError for a
+    workflow that the worker can't serve. A failure of the worker itself is logged at once; `wait`
+    and the end of the block raise it.
 
-    `isolate` is where instances run: "shared", together in a child process that is replaced before
-    it grows; "process", each in a separate process; or "none", in this process, which is the only
-    way, and the default, for `sqlite::memory:`. An instance whose process dies `max_crashes` times
-    in a row without progress fails; with servers, their setting counts. `threads`: the most threads
-    of workflows of `runtara.sync` that run at once in a process.
+    `isolate` is where instances run. "shared", the default: together in a child process, which is
+    replaced before it grows too large. "process": each in a separate process. "none": in this
+    process; this is the default for `sqlite::memory:`, which allows nothing else. An instance whose
+    process dies `max_crashes` times in a row without progress fails. A worker that uses servers has
+    the servers' setting instead. `threads`: how many threads of workflows of `runtara.sync` may run
+    at once in a process.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Worker:
     def _log_failure(self, life: "asyncio.Task[None]") -> None:
         error = None if life.cancelled() else life.exception()
         if error is not None and not self._end.is_set():
-            # The block may go on for days, and gets the failure only at its end.
+            # The block may run for days, and the failure is raised only at its end.
             logger.error(
                 "the worker has failed, and runs nothing until it is started again", exc_info=error
             )
@@ -157,7 +158,7 @@ async def serve(
     where: str | None = None,
     tenant: str | None = None,
 ) -> None:
-    """Run a worker until SIGTERM or Ctrl-C; then others go on with its instances. See `Worker`."""
+    """Run a `Worker` until SIGTERM or Ctrl-C; then other workers go on with its instances."""
     worker = Worker(
         *workflows,
         concurrency=concurrency,
@@ -186,7 +187,7 @@ def _named(workflows: tuple[AnyWorkflow, ...]) -> dict[str, Workflow[..., Any]]:
     named: dict[str, Workflow[..., Any]] = {}
     for one in workflows:
         if not isinstance(one, Workflow):
-            raise TypeError(f"serve() takes functions decorated with @workflow, got {one!r}")
+            raise TypeError(f"a worker takes functions decorated with @workflow, got {one!r}")
         if one.name in named:
             raise ConfigurationError(
                 f"two workflows are named {one.name!r}: rename one with @workflow(name=...)"

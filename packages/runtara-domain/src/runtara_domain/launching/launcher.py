@@ -39,10 +39,11 @@ class LauncherSettings:
     """
     An environment and its bounds.
 
-    environment: its row; its capacity is the most launches at once, without those in a held sleep.
-    tenant_limit: bounds tenants that have no stored limit; None is no bound. shutdown_grace: the
-    time for processes to end when the environment ends. leaves_processes: at the environment's end
-    processes run on, for the next environment of this id.
+    environment: the environment's row in the database. Its capacity is the largest number of open
+    launches; launches in a held sleep are not counted. tenant_limit: bounds tenants that have no
+    stored limit; None is no bound. shutdown_grace: the time for processes to end when the
+    environment ends. leaves_processes: when the environment ends, its processes run on, and the
+    next environment of this id takes them up.
     """
 
     environment: NewEnvironment
@@ -59,9 +60,11 @@ class _Known:
     """
     The launcher's knowledge of launchable instances.
 
-    is_wanted: some may have become launchable since the last claim. next_at, again_at: when another
-    one becomes launchable, from the last claim or renewal. is_waiting: more than the claimed ones
-    may be launchable already. is_offering: a start that is under way may claim one.
+    is_wanted: instances may have become launchable since the last claim. next_at: when the next
+    instance becomes launchable, as the last claim or renewal returned it. again_at: when the same
+    claim may give more, as the last claim returned it. is_waiting: the last claim gave as many
+    instances as it asked for, so that more may be launchable. is_offering: a start that is under
+    way may claim an instance.
     """
 
     is_wanted: bool = True
@@ -82,9 +85,10 @@ class Launcher:
 
     On entry it takes the lease, and continues the open launches of a former environment of this id.
     On exit it asks processes to end and waits for their verdicts, unless the processes are to run
-    on. While idle it sends the database only renewals of the lease. If the launcher fails, its
-    block is cancelled. launchable: calls when instances may have become launchable, or will at
-    another time than known. With a calendar it executes the ticks of schedules, too.
+    on, or the block raised an error. While idle it sends the database only renewals of the lease.
+    If the launcher fails, its block is cancelled. launchable: its callbacks are called when
+    instances may have become launchable, or when the time of the next one may have changed. With a
+    calendar the launcher executes the ticks of schedules, too.
     """
 
     def __init__(
@@ -135,7 +139,7 @@ class Launcher:
     # Calls from operations
 
     def now(self) -> datetime:
-        """Return the database's time: the `at` of all steps of this environment."""
+        """Return the database's time, which this environment gives to all steps as `at`."""
         return self._lease.now()
 
     @property
@@ -146,12 +150,13 @@ class Launcher:
     @contextmanager
     def offering(self, start: InstanceStart) -> Iterator[Offer | None]:
         """
-        Give the block the offer for a start; None if nothing is to be claimed with it now.
+        Give the block the offer for a start; None if the start is to claim nothing now.
 
-        Of concurrent starts one has the offer: a single claim takes the instances of the others.
+        Of concurrent starts only one has the offer. The next claim takes the instances of the
+        others.
         """
         known = self._known
-        # Waiting instances come first, with the next claim.
+        # Instances that wait already come before the start's: the next claim takes them.
         is_busy = known.is_offering or known.is_waiting or known.is_draining
         if is_busy or not self._offer.may_take(start) or not self._free():
             yield None
@@ -164,10 +169,10 @@ class Launcher:
 
     def take(self, claims: Claims | None, has_held: Callable[[], bool] | None = None) -> None:
         """
-        Launch the instances that were claimed with an offer of this launcher, or claim if none was.
+        Launch the instances that were claimed with an offer of this launcher.
 
-        has_held: returns whether the lease was valid without a gap since the claim was sent; None:
-        it is checked from now on.
+        If none was claimed, the launcher claims soon. has_held: returns whether the lease was valid
+        without a gap since the claim was sent. None: the lease must be valid from now on.
         """
         if claims is None or not claims.assignments:
             self._want()
@@ -177,18 +182,18 @@ class Launcher:
             self._supervisor.begin(assignment, has_held or self._lease.unbroken())
 
     def recheck(self) -> None:
-        """Claim again and read the launches again, because something may have changed."""
+        """Claim again, and read the open launches again, because their rows may have changed."""
         self._want()
         self._supervisor.wake_up.set()
         self.launchable.tell()
 
     def recheck_schedules(self) -> None:
-        """Read due schedules again, because one has changed."""
+        """Read the due schedules again, because a schedule has changed."""
         if self._scheduler is not None:
             self._scheduler.recheck()
 
     def stopping(self, stopped: Stopped) -> None:
-        """Execute a stop that was just stored, whichever environment has the launch."""
+        """Act on a stop that was just stored, whichever environment has the launch."""
         if stopped.stop_at is not None:
             self._take_over.end_at(stopped.stop_at)
         self.recheck()
@@ -227,7 +232,7 @@ class Launcher:
                 task.cancel()
             await self._stack.__aexit__(kind, error, traceback)
         if is_whole:
-            # After this nothing more is claimed, also by a claim whose answer was lost.
+            # After `leave` not even a claim whose answer was lost can claim an instance.
             await self._lease.leave()
             await self._supervisor.give_back()
             await self._lease.close()
@@ -248,7 +253,7 @@ class Launcher:
             await wake_up.wait(span)
 
     async def _claim(self) -> timedelta | None:
-        """Claim as many as there is room for; return when to claim again."""
+        """Claim as many instances as there are free slots; return the time to the next claim."""
         while (free := self._free()) > 0:
             if not (self._known.is_wanted or self._known.is_due(self._lease.now())):
                 return self._until_next()
@@ -270,7 +275,7 @@ class Launcher:
         if claims.has_lease:
             self._note_drain(claims.is_draining)
         known.is_waiting = len(claims.assignments) == limit
-        # Changes during the claim may have come too late for it.
+        # A change during the claim has set `is_wanted`, and may have come too late for the claim.
         known.is_wanted |= known.is_waiting
         if not claims.has_lease:
             self._lease.ask()
@@ -300,7 +305,8 @@ class Launcher:
         self._known.next_at = None if renewal.is_draining else renewal.next_launchable_at
         if self._scheduler is not None:
             self._scheduler.heard(renewal.next_tick_at)
-        # While draining it claims only after a change, by which it also learns of the drain's end.
+        # During a drain no renewal leads to a claim. The first renewal after the drain does,
+        # because instances may have become launchable meanwhile.
         if (renewal.is_anything_launchable or was_draining) and not renewal.is_draining:
             self._want()
         self._wake_up.set()
@@ -317,7 +323,7 @@ class Launcher:
             self._supervisor.wake_up.set()
 
     def _heard(self) -> None:
-        """The database tells that something has become launchable, or that a stop was put in."""
+        """Claim, and look at the launches soon: an instance is launchable, or a stop is stored."""
         self._want()
         self.launchable.tell()
         if self._supervisor.watched and not self._is_to_look:
@@ -325,7 +331,8 @@ class Launcher:
             self._spawn(self._look_soon())
 
     async def _look_soon(self) -> None:
-        # It hears of each start and each end: a look at all launches for each would be too many.
+        # The watch calls at each start and each end. After the pause, one look at all launches
+        # serves all the calls that came meanwhile.
         await self._clock.pause(_LOOK)
         self._is_to_look = False
         self._supervisor.wake_up.set()

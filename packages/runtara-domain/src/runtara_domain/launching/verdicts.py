@@ -1,10 +1,10 @@
 """
 The verdict on an instance when a launch of it has ended, by state, exit and evidence.
 
-TABLE has all the rules. The first row from the top that matches the launch's end and the instance's
-row decides. The order matters. An instance that is final, or whose launch was superseded, stays as
-it is for every end of its process. The process's `output.json` counts before its exit code. A stop
-and a timeout count before the exit that they caused.
+TABLE has all the rules, and their order matters: the first one that matches the launch's end and
+the instance decides. An instance that is final, or whose launch was superseded, stays as it is,
+however its process ended. For other instances the process's `output.json` counts first. After it a
+stop and a timeout count, before the exit that they caused.
 """
 
 from collections.abc import Collection
@@ -19,7 +19,7 @@ from runtara_domain.status import ANY, FINAL, Condition, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of the table; a field that is left out matches everything."""
+    """A rule of the table: a condition and what follows. A field left out matches everything."""
 
     follow: Follow
     states: Condition = ANY
@@ -32,7 +32,7 @@ class Row:
     is_stopped: bool | None = None
 
     def matches(self, end: LaunchEnd, instance: LaunchedInstance) -> bool:
-        """Return whether this row matches such an end of such an instance's launch."""
+        """Return whether this rule is for such an end of a launch of such an instance."""
         return (
             instance.state in self.states
             and end.cause in self.causes
@@ -57,14 +57,18 @@ NOT_ITS_FAULT = frozenset(
         Cause.WAITING,
     }
 )
-"""Causes outside of the instance: it backs off, and no crash is counted."""
+"""Causes outside of the instance: it is launched again after a back-off. No crash is counted."""
 
 REFUSES = frozenset({2, 64, 78})
-"""Exit codes of our SDK: usage, or code that doesn't fit the history; 2 is an older SDK's."""
+"""
+Exit codes of our SDK: a usage error (64), or code that doesn't fit the history (78).
+
+2 is from older versions of the SDK.
+"""
 GIVES_UP = frozenset({1, 65})
 """Exit codes of our SDK: the workflow failed, or its input was refused."""
 TRY_AGAIN = frozenset({4})
-"""Exit code of our SDK: the core can't be reached, or the process was asked to leave."""
+"""Exit code of our SDK: the core was out of reach, or the process was interrupted."""
 
 TABLE: tuple[Row, ...] = (
     Row(follow=Follow.NOTHING, states=FINAL),

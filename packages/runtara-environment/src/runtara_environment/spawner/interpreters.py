@@ -18,24 +18,29 @@ logger = logging.getLogger(__name__)
 _AFTER_LAUNCH_S = 0.25
 _AFTER_END_S = 0.05
 """
-Seconds from a launch, and from the end of one, to the next preparation.
+Seconds from a launch, and from a launch's end, to the preparation of the next process.
 
-A launch, and one that follows an end at once, have the machine to themselves. Where no process
-waits, the next one is prepared at the end itself.
+The delay leaves the machine to the launch, or to a launch that follows the end at once. If no
+prepared process waits, the next one is prepared as soon as a launch ends.
 """
 
 _BEGIN_S = 10.0
-"""How long a prepared process may take to begin a launch: one may have been stopped by hand."""
+"""
+How long a prepared process may take to begin a launch; after that another process gets the launch.
+
+The process may hang for ever, for example after a SIGSTOP by hand.
+"""
 
 
 class WarmInterpreters:
     """
     Keeps warm interpreters, one of each image.
 
-    most: how many stay at once. When there is one more, the one that is longest unused is ended.
-    idle_s: an interpreter is ended after so many unused seconds. prepared: how many processes an
-    interpreter that was used keeps ready for its next launches; they end with it. remove: called
-    with each control group that is not needed any more.
+    most: the largest number of interpreters. Before a further one is started, the one that is
+    longest unused is ended. idle_s: an interpreter is ended after so many unused seconds. prepared:
+    how many prepared processes wait for the next launches of an interpreter that has launched one;
+    they end with the interpreter. remove: called with each control group that is not needed any
+    more.
     """
 
     def __init__(
@@ -55,7 +60,7 @@ class WarmInterpreters:
         self._numbers = count()
 
     def launch(self, launch: WarmLaunch) -> None:
-        """Let a prepared process go on as a launch; without one, have a process forked."""
+        """Give the launch to a prepared process; if there is none, fork a process for it."""
         warm = self._of(launch.warm)
         warm.limits, warm.prepare = launch.limits, launch.warm.get("prepare")
         if self._prepared:
@@ -70,7 +75,7 @@ class WarmInterpreters:
         self._fork(warm, launch)
 
     def hurry(self) -> None:
-        """Prepare what is missing soon: the process of a launch has ended."""
+        """Prepare missing processes sooner, because the process of a launch has ended."""
         now = time.monotonic()
         for warm, waiting in self._waiting.items():
             if warm.prepare_at is not None:
@@ -78,7 +83,11 @@ class WarmInterpreters:
                 warm.prepare_at = min(warm.prepare_at, soon)
 
     def attend(self) -> float | None:
-        """Do what is due; return the seconds until something is, None: nothing will be."""
+        """
+        Do what is due; return the seconds until the next preparation, None if none is planned.
+
+        To be called regularly, because unused interpreters and late processes are ended here too.
+        """
         now = time.monotonic()
         for key in [key for key, warm in self._warm.items() if warm.used_at + self._idle_s < now]:
             self._close(key)
@@ -91,13 +100,13 @@ class WarmInterpreters:
                 except OSError as error:
                     warm.prepare_at = None
                     logger.warning("no process is prepared until the next launch: %s", error)
-        # One that is not idle answers first.
+        # An interpreter that is not idle prepares nothing before its answer, which ends the wait.
         idle = [one.prepare_at for one in self._warm.values() if one.is_idle]
         moments = [moment for moment in idle if moment is not None]
         return max(min(moments) - now, 0.0) if moments else None
 
     def close(self) -> None:
-        """End all interpreters, and the processes that they have prepared; launches live on."""
+        """End all interpreters and their prepared processes; the processes of launches live on."""
         for key in list(self._warm):
             self._close(key)
 
@@ -168,7 +177,7 @@ class WarmInterpreters:
         process = Prepared(cgroup, warm.limits, ours)
 
         def answered(result: int | NotWarm) -> None:
-            # Where no process has it, `ours` now has an end to read.
+            # If no process has `its`, `ours` has an end of file to read after this.
             its.close()
             process.is_answered = True
             if not isinstance(result, NotWarm):
@@ -184,7 +193,7 @@ class WarmInterpreters:
     def _heard(self, process: Prepared) -> None:
         """Act on a process that has begun its launch, or has ended, or took too long to begin."""
         if process.channel.fileno() < 0:
-            return  # It was ended because of another event of the same moment.
+            return  # The process was ended by another event of the same `select`.
         if process.hear():
             self._selector.unregister(process.channel)
             del self._beginning[process]
@@ -194,7 +203,7 @@ class WarmInterpreters:
         for warm, waiting in self._waiting.items():
             if process in waiting:
                 waiting.remove(process)
-                # The next one might end as well: it is prepared after another launch.
+                # The next process might end as well, so it is prepared only after another launch.
                 warm.prepare_at = None
         self._end(process)
         if process.launch is not None:
@@ -208,8 +217,8 @@ class WarmInterpreters:
 
     def _begun(self, process: Prepared) -> None:
         process.channel.close()
-        assert process.launch is not None, "one that has begun was given a launch"
-        assert process.pid is not None, "one that has begun has told its pid"
+        assert process.launch is not None, "a process that has begun was given a launch"
+        assert process.pid is not None, "a process that has begun has sent its pid"
         process.launch.answered(Forked(process.pid, process.cgroup))
 
     def _end(self, process: Prepared) -> None:

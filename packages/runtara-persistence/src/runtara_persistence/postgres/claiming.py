@@ -34,14 +34,20 @@ if TYPE_CHECKING:
 _SQL = queries.load("runtara_persistence.postgres", "claiming.sql")
 
 _ROUNDS = 4
-"""How often a claim chooses again if other steps had just locked the rows that it had chosen."""
+"""The most rounds of a claim; it chooses again if other steps had just locked the chosen rows."""
 _SOON = timedelta(milliseconds=100)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(slots=True)
 class _Claiming:
-    """One claim under way. versions: the versions of the rows that were read, by instance."""
+    """
+    A claim that is under way.
+
+    lanes: the lanes in which instances wait, with their keys in the database. others: launchable
+    instances that were found one by one. versions: the versions of the rows that were read, by
+    instance.
+    """
 
     connection: Connection
     offer: Offer
@@ -53,10 +59,11 @@ class _Claiming:
 
 async def claim(connection: Connection, offer: Offer, limit: int, at: datetime) -> Claims:
     """
-    Carry out the port's step `launches.claim`, outside of a transaction.
+    Execute the port's step `launches.claim`, outside of a transaction.
 
-    What it finds, it reads without a lock. So it waits for no other step, and a claim that takes
-    nothing writes nothing. Only where there are limits or holds is it one transaction.
+    The claim looks for launchable instances without a lock. So a claim that finds none waits for no
+    other step, and writes nothing. If there are limits or holds, a claim that has found some goes
+    on in one transaction, which locks the environment and the limits.
     """
     key = (offer.environment_id, at, offer.lost_silence, offer.silence)
     [first, *_] = rows = await connection.fetch(_SQL["find"], *key)
@@ -82,7 +89,8 @@ async def claim_with_start(connection: Connection, offer: Offer, at: datetime) -
     """
     Claim one instance for an environment that has a free slot, within the start's transaction.
 
-    Nothing is claimed while another step has the environment: its claims find the instance, too.
+    Nothing is claimed if another step has locked the environment: the environment's next claim
+    finds the instance.
     """
     if not await connection.fetch(_SQL["lock_free"], offer.environment_id):
         return Claims()
@@ -105,7 +113,7 @@ async def room(
     holds = [launch_rows.hold(row) for row in await connection.fetch(_SQL["holds"])]
     usage: list[LimitUsage] = []
     if limits or tenant_limit is not None:
-        # It counts every open launch, which takes a while where there are many.
+        # The query counts every open launch, which takes long if there are many.
         rows = await connection.fetch(_SQL["usage"], environment_id)
         usage = [LimitUsage(**row) for row in rows]
     for limit in limits:
@@ -118,7 +126,7 @@ async def room(
 
 
 async def ahead(connection: Connection, candidate: Candidate, at: datetime, limit: int) -> int:
-    """Count the instances of its queue that are launched before a candidate, up to a limit."""
+    """Count, up to a limit, the instances of a candidate's queue that are launched before it."""
     asked = candidate.lane
     lanes = [
         (row["lane"], row["priority"])
@@ -149,7 +157,8 @@ async def _claim(claiming: _Claiming, limit: int, *, is_bounded: bool) -> Claims
     claimed: list[Assignment] = []
     tried: set[str] = set()
     again_at: datetime | None = None
-    # Rows that other claimers held: they may be free soon, and no event tells of that.
+    # The number of chosen rows that other steps had locked. If there are any, the next claim comes
+    # soon, because no event tells when they are free.
     missed = 0
     for _ in range(_ROUNDS):
         free = await _room(claiming, limits) if is_bounded else Room((), (), (), None)
@@ -161,7 +170,8 @@ async def _claim(claiming: _Claiming, limit: int, *, is_bounded: bool) -> Claims
         claimed += taken
         tried |= {candidate.instance_id for candidate, _ in found.chosen}
         missed += len(found.chosen) - len(taken)
-        # Without a transaction what was taken is committed, and an error now would lose it.
+        # Without a transaction, the taken launches are committed. An error in a further round would
+        # lose their assignments.
         if len(taken) == len(found.chosen) or (taken and not is_bounded):
             break
     return Claims(tuple(claimed), again_at=claiming.at + _SOON if missed else again_at)
@@ -269,7 +279,7 @@ async def _take(
         _wanted(claiming, bounded, launch_id, candidate, target)
         for launch_id, candidate, target in launches
     ]
-    # As plain text: a database in SQL_ASCII takes no escapes of other characters.
+    # Not escaped: a database with the encoding SQL_ASCII refuses escapes of non-ASCII characters.
     rows_wanted = json.dumps(wanted, ensure_ascii=False)
     key = (rows_wanted, claiming.offer.environment_id, claiming.at, is_bounded)
     rows = await claiming.connection.fetch(_SQL["take"], *key)

@@ -16,10 +16,12 @@ from runtara_protocol.quic.machine import Machine
 
 REFUSAL = "refused: the server accepts no more connections"
 TIMEOUT = 10.0
-# From so many handshakes under way on, a client must first prove that it owns its address.
+# If so many handshakes are under way, a further client must first prove that it owns its address.
 TRUSTED = 128
-# A handshake takes 60 KiB, and up to three times 16 KiB for the client's data: 64 MiB in all.
+# The most handshakes under way. Each takes 60 KiB, and up to three times 16 KiB for the client's
+# data: less than 64 MiB in all.
 MOST = 512
+# So many seconds after `TRUSTED` was last reached, clients need no proof any more.
 CROWDED_FOR = 2.0
 # Room for the datagrams of a thousand clients that reconnect together after a restart.
 MOST_AT_THE_DOOR = 2 << 20
@@ -32,10 +34,10 @@ class Handshakes:
     """
     Opens connections while there is room for another handshake.
 
-    The server keeps no state for a datagram that is no valid first datagram. Beyond `TRUSTED`
-    handshakes under way, the server validates a client's address by a Retry before it keeps any
-    state. If there is no room, the oldest handshake is given up, unless it is younger than
-    `PATIENCE`.
+    The server keeps no state for a datagram that is no valid first datagram. While `TRUSTED`
+    handshakes (or half of `most`, if that is less) are under way, and shortly after, the server
+    validates a client's address by a Retry before it keeps any state. If `most` or `MOST`
+    handshakes are under way, the oldest one is given up, unless it is younger than `PATIENCE`.
     """
 
     def __init__(
@@ -67,7 +69,11 @@ class Handshakes:
         return len(self._under_way)
 
     def door(self, header: QuicHeader, address: Address) -> Endpoint:
-        """Return the source for a datagram; those with a valid token don't wait for the others."""
+        """
+        Return the source that a first datagram waits in.
+
+        Datagrams with a valid token have a source of their own, so they don't wait for the others.
+        """
         return self._strangers if self._origin(header, address) is None else self._validated
 
     def ended(self, connection: Connection) -> None:
@@ -83,7 +89,7 @@ class Handshakes:
     def _knock(self, data: bytes, address: Address, now: float) -> Connection | None:
         """Return the connection that a first datagram opens; None if it opens none."""
         header, offset = incoming.first_header(data)
-        # A client that waited long may have sent the datagram before, and opened the connection.
+        # A client that waits long sends its first datagram again. So the connection may be open.
         connection = self._begun(header.destination_cid)
         if connection is not None:
             return connection
@@ -108,8 +114,9 @@ class Handshakes:
         return connection
 
     def _is_crowded(self, now: float) -> bool:
-        # It stays crowded for a while. A client may have sent its first datagram twice before it
-        # got a Retry. A connection that the second datagram opens would wait for it in vain.
+        # The server stays crowded for a while, because a client may send its first datagram twice
+        # before a Retry reaches it. The client would never use a connection that the second
+        # datagram opens.
         if len(self._under_way) >= self._trusted:
             self._crowded_until = now + CROWDED_FOR
         return now < self._crowded_until
@@ -157,8 +164,8 @@ class _Door(Endpoint):
     """
     A source of datagrams that belong to no connection yet.
 
-    All these datagrams together get the share of one connection, because opening a connection takes
-    the server 3 ms.
+    All datagrams of a door together get the CPU time of one connection, because the server needs
+    3 ms to open a connection.
     """
 
     def __init__(self, knock: Callable[[bytes, Address, float], Connection | None]) -> None:

@@ -5,7 +5,8 @@ A workflow is a tree of branches. Each branch is one task, and makes its durable
 other. A call therefore has a `key` (its branch's path, its name and a number) and a position among
 the calls of its branch. Both are taken when the call is made, not when it is awaited. A call that
 is not awaited in the branch's own task (asyncio.gather makes such tasks) is a detached call. It has
-a key like others, and takes the time of the branch that awaits it, its owner.
+a key like others. Its owner is the branch whose code awaits it: that branch's scopes cancel the
+call, and the branch counts as waiting only while the call waits.
 
 Code in a task that is not its branch's own (a foreign task) makes its calls in an order that a
 replay can't repeat. It gives each call a key of its own, unique in the instance.
@@ -49,10 +50,10 @@ def idempotency_key(instance_id: str, key: str) -> str:
 
 class Branch:
     """
-    A sequence of durable calls, made by one task; the workflow's own has an empty path.
+    A sequence of durable calls, made by one task; the workflow's own branch has an empty path.
 
-    `enclosing` are the scopes that its group is in. `from_finished_group`: the group ended in an
-    earlier run, so nothing in the branch can be new.
+    `enclosing` are the scopes around the branch's group. `from_finished_group`: the group ended in
+    an earlier run, so nothing in the branch can be new.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class Branch:
     ) -> "DurableCall":
         former = tuple(keyed(one, key) for one in names)
         if step is not None:
-            # Form 2 has only the key within its branch.
+            # Records of form 2 lack the step's name: their key is `branch/key`.
             former += (joined(self.path, escaped(key)),)
         return self._made(DurableCall(keyed(name, key), self, self, None, step, former, key))
 
@@ -134,11 +135,12 @@ class Wait:
     """
     A wait of a durable call, which another process could continue.
 
-    `ended` becomes None when the wait is over, else the key of the scope that cancelled it.
-    `until`: when it ends by itself; `key`: the key of the record of that end, if any. `since`: when
-    it began. `is_open`: it waits for a value from outside, which may come soon. `is_pause`: the
-    instance must pause. `is_again`: the code must cancel the call again, as in an earlier run.
-    `reason`: the reason of the wait, for operators.
+    The result of `ended` is the key of the scope that cancelled the wait; None if none did.
+    `until`: when the wait ends by itself; `key`: the key of the record of that end, if any.
+    `since`: when the wait began. `is_open`: the call waits for a value from outside, which may come
+    soon. `is_pause`: the call waits because the instance must pause. `is_again`: the call waits
+    until the code cancels it again, as in an earlier run. `reason`: the reason of the wait, for
+    operators.
     """
 
     ended: "asyncio.Future[str | None]"
@@ -164,14 +166,14 @@ class DurableCall:
     `position` is None for a call with a key of its own, its `given_key`. A step's call has `step`
     and `arguments`; `former_keys` are its keys under the step's former names or in former versions.
     `signal` is the signal that a promise waits for. `in_cleanup`: it was made while an exception
-    was handled. `is_foreign`: a foreign task made it. `main`: the call that this one is a part of,
-    as the end of a sleep is. `made` is its outcome, from just before the outcome is saved.
-    `cancelled_by_code` is a CancelledError of user code that came while its uninterruptible work
-    ran.
+    was handled. `is_foreign`: a foreign task made it. `main`: the call of which this one is a part;
+    for the end of a sleep it is the sleep. `made` is the call's outcome, set just before it is
+    saved. `cancelled_by_code` is a CancelledError of user code that came while the call's
+    uninterruptible work ran.
 
-    `LiveCalls.running` sets `runner`, the task that awaits it; `owner`, the branch whose time it
-    takes; the owner's `scopes`; and `detached`. While it works or waits, a scope that cancels it
-    ends `task` or `wait`, and `cancelled_by` is then the scope's key.
+    `LiveCalls.running` sets `runner`, the task that awaits the call; `owner`, the branch whose code
+    awaits it; the owner's `scopes`; and `detached`. While the call works or waits, a scope that
+    cancels it ends `task` or `wait`. If it ends `task`, `cancelled_by` is the scope's key.
     """
 
     key: str
@@ -221,11 +223,11 @@ class DurableCall:
 
     @property
     def cancel_key(self) -> str:
-        """The key of a cancellation's record if the call's own key has a record."""
+        """The key of a cancellation's record if the call's own key has another record."""
         return (self.main or self).subkey("struck")
 
     def rename(self, key: str) -> None:
-        """Take a former key, under which there is a record."""
+        """Change the call's key to a former one, under which there is a record."""
         self.key = key
 
     def subkey(self, what: str) -> str:
@@ -233,21 +235,25 @@ class DurableCall:
         return f"{self.key}!{what}"
 
     def begin(self, task: "asyncio.Task[object]") -> None:
-        """Set the owner: the branch whose code awaits the call in a task, with its scopes."""
+        """Set the task that awaits the call, its owner (the branch of that code) and scopes."""
         self.runner = task
         self.owner = current_branch()
         self.detached = self.owner.task is not task
         self.scopes = tuple(self.owner.scopes)
 
     def active_scopes(self) -> list[CancelScope]:
-        """The scopes that may still cancel it; UNSEEN ones do not cancel calls in clean-up."""
+        """The scopes that may still cancel the call; an UNSEEN one cancels no call in clean-up."""
         active = [scope for scope in self.scopes if scope.state is not State.DELIVERED]
         if self.in_cleanup:
             return [scope for scope in active if scope.state is not State.UNSEEN]
         return active
 
     def due_scope(self, now: datetime) -> str | None:
-        """Return the key of the scope that cancels a live call now, the earliest due; or None."""
+        """
+        Return the key of the scope that cancels this live call now; None if none is due.
+
+        Of several due scopes it is the one that was due first.
+        """
         due = [scope for scope in self.active_scopes() if scope.is_due(now)]
         return min(due, key=_due_since).key if due else None
 
@@ -269,7 +275,11 @@ class DurableCall:
         return any(scope.key == key and scope.deadline is not None for scope in self.scopes)
 
     def cancel(self, key: str) -> None:
-        """End its wait, or interruptible work; other work ends, and a later call is cancelled."""
+        """
+        End the call's wait, or cancel its interruptible work.
+
+        Other work runs to its end, and the scope cancels a later call.
+        """
         if self.wait is not None:
             self.wait.end(key)
         elif self.task is not None and self.cancelled_by is None:
@@ -284,7 +294,7 @@ def _due_since(scope: CancelScope) -> datetime:
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 _context: ContextVar[Branch | StepInfo | None] = ContextVar("runtara_workflow", default=None)
-"""The context of code: a branch between steps, a step's attempt in a step, else None."""
+"""The context of code: a Branch between steps, a StepInfo in a step, None outside workflows."""
 
 
 def branch_in(context: Context) -> Branch | None:
@@ -323,7 +333,7 @@ def leave_workflow() -> None:
 
 
 def current_branch() -> Branch:
-    """Return the branch whose time the running code takes, also in a task of asyncio."""
+    """Return the branch that the running code belongs to, also in a task of asyncio."""
     branch = _context.get()
     assert isinstance(branch, Branch)
     return branch

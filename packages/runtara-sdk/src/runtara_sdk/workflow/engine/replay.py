@@ -5,10 +5,11 @@ A run begins with all records, by key. A call consumes the record of its own key
 records of a call (its intents, attempts, a late cancellation: keys with a "!") are read by `get`,
 any number of times. Two checks find code that has changed:
 
-    at a call   the position of a call in its branch belongs to one key. Another key there, other
-                arguments or another function of the same name raise NondeterminismError; names
-                in `was=` stand for their former keys.
-    at the end  calls with a position that were never made again are `unreplayed_calls`.
+    at a call   each position in a branch belongs to one key. A call with another key at that
+                position, with other arguments, or of another function of the same name raises
+                NondeterminismError. A name in `was=` stands for the step's former name.
+    at the end  the recorded calls with a position that this run did not make are
+                `unreplayed_calls`.
 
 A call with its own key has no position. Only its key and arguments are checked, so no two calls may
 have the same key (`claim`).
@@ -25,9 +26,9 @@ from runtara_sdk.workflow.errors import NondeterminismError, WorkflowError
 
 class Replay:
     """
-    All records of earlier runs, by key and by position; each is given out once.
+    All records of earlier runs, by key and by position; `consume` returns each of them once.
 
-    `is_old`: something is saved as an older version saves it.
+    `is_old`: a record has a form of an older version of the SDK.
     """
 
     def __init__(self, states: Mapping[str, bytes]) -> None:
@@ -55,7 +56,7 @@ class Replay:
         Return the record of a call; None if there is none.
 
         A call whose step was renamed gets its former key. Raises NondeterminismError if another
-        call was recorded here, or the same call with other arguments.
+        call was recorded at this position, or the same call with other arguments.
         """
         self._rename(call)
         self._unvisited.pop(call.key, None)
@@ -66,9 +67,9 @@ class Replay:
 
     def claim(self, call: DurableCall) -> None:
         """
-        Give a call with its own key the key of its records.
+        Give a call with its own key the key of its records, which may be a former one.
 
-        Raises WorkflowError if an earlier call has taken that key.
+        Raises WorkflowError if an earlier call of this run has that key.
         """
         if call.key not in self._begun:
             former = (key for key in call.former_keys if key in self._begun)
@@ -82,7 +83,7 @@ class Replay:
         self._given.add(call.key)
 
     def holds(self, path: str) -> bool:
-        """Return whether anything was saved in a branch or below."""
+        """Return whether there is a record of a branch, or of a branch below it."""
         below = f"{path}/"
         return any(
             key.startswith(below)
@@ -91,11 +92,11 @@ class Replay:
         )
 
     def last_position(self, path: str) -> int:
-        """The last position in a branch that something is recorded for; 0: nothing is."""
+        """The last position in a branch that has a record; 0 if none has."""
         return self._last.get(path, 0)
 
     def numbers(self) -> set[int]:
-        """The numbers of the recorded outcomes that user code gets."""
+        """The numbers (`Record.nth`) of the recorded outcomes that user code gets."""
         numbered = {key: one.nth for key, one in self._records.items() if one.nth is not None}
         for key in list(numbered):
             if key != (cancel_key := f"{call_of(key)}!struck") and cancel_key in numbered:
@@ -103,16 +104,16 @@ class Replay:
         return set(numbered.values())
 
     def key_at(self, path: str, position: int) -> str | None:
-        """The key of the record that was saved at this call's position."""
+        """The key of the call that was recorded at a position of a branch; None: none was."""
         return self._keys.get((path, position))
 
     def steps(self) -> int:
-        """How many steps it has the ends of, before any is asked for."""
+        """The number of steps with a recorded end; to be read before the first `consume`."""
         ends = (Kind.RESULT, Kind.FAILURE, Kind.UNREAD)
         return sum(one.call is not None and one.kind in ends for one in self._records.values())
 
     def unreplayed_calls(self) -> NondeterminismError | None:
-        """The calls that were made and not made again, as an error; None: there are none."""
+        """Return an error that names the recorded calls that this run did not make, or None."""
         if not self._unvisited:
             return None
         keys = list(self._unvisited)
@@ -123,7 +124,7 @@ class Replay:
         )
 
     def _note(self, key: str, position: int) -> None:
-        """Note a call's position, even if it was only begun: its effect may have happened."""
+        """Note a recorded call's position, even without an outcome: it may have had its effect."""
         path = branch_of(key)
         self._keys[path, position] = key
         self._last[path] = max(position, self._last.get(path, 0))
@@ -138,8 +139,8 @@ class Replay:
         if had not in call.former_keys:
             raise NondeterminismError(
                 f"the code calls {call.key!r} where the history has recorded {had!r} (call"
-                f" {call.position} of {_named(call.branch.path)}): call that first, declare the new"
-                " call with `if await patched(...)`, or a new name with was=..."
+                f" {call.position} of {_named(call.branch.path)}): call the recorded one,"
+                " declare the new call with `if await patched(...)`, or a new name with was=..."
             )
         call.rename(had)
 

@@ -1,14 +1,14 @@
 """
 Suspension: when all branches of a run only wait, its process is of no use, and the run suspends.
 
-`reconsider` is called whenever a call ends or begins to wait. When the loop has come to rest, so
-that user tasks that were woken have made their next calls, all calls may wait; then one of these
-holds:
+`reconsider` is called whenever a call ends or begins to wait. It waits until the loop has come to
+rest: by then the user tasks that were woken have made their next calls. If all calls wait then, the
+first of these cases that applies decides:
 
-    cancelled   the core suspends no such instance: its clean-up keeps the process.
     pausing     the pause is acknowledged, and the run ends at once.
-    timed       user code has set a timer of asyncio's, which no other process would know of.
-    held        something may end the waiting within `suspend_after`: it is looked at again then.
+    timed       user code has set a timer of asyncio's, which would be lost: the process goes on.
+    cancelled   the core suspends no instance with a cancel: the process goes on, for the clean-up.
+    held        an event may end a wait within `suspend_after`: the process waits that long.
     else        the core keeps the instance until the next wait ends by itself, and the run ends.
 """
 
@@ -35,11 +35,11 @@ logger = get_logger(__name__)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 _MARGIN = timedelta(milliseconds=50)
-"""After a moment when something is due: it has happened then."""
+"""The time from a due moment to the next look; what was due has happened by then."""
 
 
 class Suspension:
-    """Suspends one run when every branch of it waits, if that takes long."""
+    """Suspends one run when all its branches wait, and none may go on within `suspend_after`."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Suspension:
         self._suspending: asyncio.Task[None] | None = None
 
     def reconsider(self) -> None:
-        """Look whether all calls wait, when the loop has come to rest."""
+        """When the loop has come to rest, check whether all calls wait; suspend the run if so."""
         if not self._is_looking:
             self._is_looking = True
             when_quiet(self._maybe_suspend)
@@ -101,7 +101,7 @@ class Suspension:
             return
         self._timed_since = None
         if self._signals.is_cancelled:
-            # With a cancel pending the core lets no instance sleep: clean-up keeps its process.
+            # The core lets no instance sleep that has a pending cancel.
             self._on_cancelled_at_rest()
             return
         left = self._grace_left()
@@ -122,7 +122,7 @@ class Suspension:
         return max(min(due), 0) if due else None
 
     def _warn_of_timers(self, due: timedelta) -> timedelta:
-        """Warn once when timers outlast `suspend_after`; gives when to look again."""
+        """Warn once when timers outlast `suspend_after`; return the time to the next look."""
         now = asyncio.get_running_loop().time()
         if self._timed_since is None:
             self._timed_since = now
@@ -149,7 +149,7 @@ class Suspension:
         return max((one + self._options.suspend_after - now for one in since), default=timedelta(0))
 
     def _next_wake_up(self) -> tuple[datetime | None, str]:
-        """When something ends a wait by itself, and the key that it is recorded under."""
+        """When the first wait ends by itself, and the key of the record of that end."""
         known: list[tuple[datetime, str]] = []
         for call in self._live.calls:
             if call.wait is not None and call.wait.until is not None:
@@ -193,7 +193,7 @@ class Suspension:
         return tuple(sorted(found, key=lambda one: (one.until or _NEVER, one.name)))
 
     def _awaited(self, call: DurableCall, wait: Wait) -> Awaited | None:
-        """The wait of one call; None for a group or a race, whose branches have their own waits."""
+        """The wait of one call; None for a group or a race: their branches have the waits."""
         untils = [wait.until, *(scope.deadline for scope in call.active_scopes())]
         until = min((each for each in untils if each is not None), default=None)
         name = self._inbox.name_of(wait)
@@ -219,5 +219,5 @@ class Suspension:
 
 
 def _poll_key(moment: datetime) -> str:
-    """A key for a moment that is recorded under none."""
+    """Return the key under which the core saves a deadline that no call has a key for."""
     return f"{OWN}look/{moment.isoformat(timespec='milliseconds')}"
