@@ -98,8 +98,10 @@ def _launched(one: "Instance", launch: "Launch", around: Surroundings) -> Explan
     if launch.run is None:
         said = f"process {launch.number} has been starting for {since}"
     else:
-        heard = words.ago(one.last_activity_at, around.now)
-        said = f"process {launch.number} has run for {since}; its last sign of life was {heard} ago"
+        said = f"process {launch.number} has run for {since}"
+        if one.last_activity_at is not None:
+            heard = words.ago(one.last_activity_at, around.now)
+            said += f"; its last sign of life was {heard} ago"
         if one.waiting_for:
             said += f"; it is {words.waiting(one.waiting_for[0])}"
     return Explanation(one.instance_id, said, PROCESS, f"runtara logs -f {one.instance_id}")
