@@ -180,6 +180,8 @@ class Launcher:
             return
         for assignment in claims.assignments:
             self._supervisor.begin(assignment, has_held or self._lease.unbroken())
+        # A stop may have been stored since the claim.
+        self._look_soon()
 
     def recheck(self) -> None:
         """Claim again, and read the open launches again, because their rows may have changed."""
@@ -326,13 +328,17 @@ class Launcher:
         """Claim, and look at the launches soon: an instance is launchable, or a stop is stored."""
         self._want()
         self.launchable.tell()
-        if self._supervisor.watched and not self._is_to_look:
-            self._is_to_look = True
-            self._spawn(self._look_soon())
+        if self._supervisor.watched:
+            self._look_soon()
 
-    async def _look_soon(self) -> None:
-        # The watch calls at each start and each end. After the pause, one look at all launches
-        # serves all the calls that came meanwhile.
+    def _look_soon(self) -> None:
+        if not self._is_to_look:
+            self._is_to_look = True
+            self._spawn(self._look())
+
+    async def _look(self) -> None:
+        # Each start and each end asks for a look at all launches. After the pause, one look serves
+        # all that asked meanwhile.
         await self._clock.pause(_LOOK)
         self._is_to_look = False
         self._supervisor.wake_up.set()

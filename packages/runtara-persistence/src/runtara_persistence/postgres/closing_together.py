@@ -13,6 +13,7 @@ from runtara_domain.model.launches import KEPT_LAUNCHES, Closed, Closing, Judge
 from runtara_persistence import queries
 from runtara_persistence.postgres import closing
 from runtara_persistence.postgres.database import Database
+from runtara_persistence.postgres.driver_errors import is_refused
 
 _SQL = queries.load("runtara_persistence.postgres", "closing.sql")
 
@@ -95,7 +96,7 @@ async def _write(database: Database, judged: Sequence[_Judged]) -> Collection[st
     try:
         rows = await database.write(ATTEMPT, _SQL["together"], wanted, KEPT_LAUNCHES)
     except DatabaseError as error:
-        if not isinstance(error.__cause__, asyncpg.PostgresError | ValueError):
+        if not is_refused(error.__cause__):
             raise
         # The database has refused all for one, or for their number: each is closed alone.
         return ()

@@ -36,6 +36,15 @@ _OF_ONE_STEP = (
     ValueError,
 )
 
+_OF_THE_SERVER = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""Errors that any statement would meet now."""
+
 _ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
     {
         asyncpg.InvalidAuthorizationSpecificationError: "check user and password in the URL",
@@ -84,6 +93,13 @@ def was_lost(error: BaseException) -> bool:
     """Whether the connection was lost, and with it the answer."""
     is_misuse = isinstance(error, ValueError)
     return isinstance(error, _LOST) and not isinstance(error, TimeoutError) and not is_misuse
+
+
+def is_refused(error: BaseException | None) -> bool:
+    """Whether the statement was refused for its values, its locks or its time, not for the state of
+    the server."""
+    is_answer = isinstance(error, asyncpg.PostgresError | ValueError)
+    return is_answer and not isinstance(error, _OF_THE_SERVER)
 
 
 def _was_not_sent(error: BaseException) -> bool:

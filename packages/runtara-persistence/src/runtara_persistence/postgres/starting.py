@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from runtara_domain.error import DatabaseError
 from runtara_domain.model.launches import InstanceStart, Offer, Started
 from runtara_persistence import queries, stored
 from runtara_persistence.postgres import claiming
@@ -13,6 +14,8 @@ from runtara_persistence.postgres.database import Connection
 _SQL = queries.load("runtara_persistence.postgres", "launches.sql")
 
 _MILLISECOND = timedelta(milliseconds=1)
+_TRIES = 3
+"""How often a row that stands in the way may have been deleted before it is read."""
 
 
 async def start(
@@ -34,8 +37,15 @@ async def start(
         return Started(duplicate_of=same)
     env = json.dumps(dict(start.env), ensure_ascii=False) if start.env else None
     # A row that stands in the way may be created after one query, and deleted before the other.
+    tries = 0
     while not known and not await _create(connection, start, env, at):
         known = await connection.fetch(_SQL["start.find"], start.instance_id)
+        tries += 1
+        if not known and tries == _TRIES:
+            raise DatabaseError(
+                "Failed to start an instance: its row is not stored, and no row of its id is there."
+                " See whether a trigger on the table instances drops rows"
+            )
     if known:
         return Started(differs_in=stored.differences(start, name, *known[0].values()))
     if start.image_id is not None:
