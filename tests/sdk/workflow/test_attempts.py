@@ -200,7 +200,7 @@ def test_a_retry_that_could_not_be_is_refused() -> None:
     """The error says what to give instead."""
     is_ours: Any = ValueError("x").__eq__
 
-    with pytest.raises(TypeError, match=r"on= takes .* raise one of your own"):
+    with pytest.raises(TypeError, match=r"on= takes .* raise an error of your own"):
         Retry(on=is_ours)
     with pytest.raises(ValueError, match="give a longer cap"):
         Retry(wait="2m")

@@ -296,7 +296,7 @@ async def test_a_large_output_is_read_where_the_core_left_it_out() -> None:
     ("output", "problem"),
     [
         (b"\xff", "an output that is no JSON"),
-        (b'{"restarted_as": "ship-1~2"}', "'ship-1~2', and no"),
+        (b'{"restarted_as": "ship-1~2"}', "'ship-1~2', whose end"),
     ],
 )
 async def test_an_output_that_is_no_result_is_a_failure(output: bytes, problem: str) -> None:
