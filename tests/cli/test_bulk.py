@@ -115,6 +115,15 @@ def test_all_that_are_chosen_are_changed(many: Many) -> None:
     assert (again.exit_code, "0 instances" in again.stderr) == (codes.DONE, True)
 
 
+def test_it_is_said_once_that_instances_have_no_image_to_take(many: Many) -> None:
+    """A line for each would drown the rest."""
+    result = many.give("retry", "--workflow", "pay", "--with-image", "newest", "--yes")
+
+    assert (result.exit_code, result.stdout) == (codes.DONE, "40\n")
+    assert result.stderr.count("image") == 2
+    assert "without an image: 40, so" in result.stderr
+
+
 def test_a_change_that_was_killed_goes_on_and_changes_none_twice(many: Many) -> None:
     """An instance that has failed again meanwhile is not changed either."""
     ended = many.killed("retry", "--workflow", "pay", "--yes")

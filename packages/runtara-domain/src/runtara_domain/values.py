@@ -21,6 +21,8 @@ MAX_FOUND_STATE_BYTES = 64 * 1024
 MAX_REASON_BYTES = 64 * 1024
 LONGEST_TIMEOUT = timedelta(seconds=2**32 - 1)
 """The longest timeout of a launch: the protocol can't express a longer one."""
+CHILD_ENDED = "~child/"
+"""The prefix of the checkpoint ids under which a parent gets its children's ends."""
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(days=1)

@@ -46,6 +46,7 @@ async def command(
     counts the failed and cancelled instances that they choose, and asks. After a kill or
     Ctrl-C, the same command goes on with the rest within an hour, and retries no instance twice.
     """
+    imageless: list[str] = []
 
     async def retry(one: bulk.Planned) -> None:
         instance_id = one.instance_id
@@ -54,17 +55,13 @@ async def command(
         is_asked = bool(instance_ids) if with_image is None else with_image == _NEWEST
         found = await session.client.instances.get(instance_id) if is_asked else None
         newer = await _newer(session, found)
-        image_id = with_image
-        if with_image == _NEWEST:
-            image_id = None if newer is None else newer.image_id
+        newest = None if newer is None else newer.image_id
+        image_id = newest if with_image == _NEWEST else with_image
         await session.client.instances.retry(instance_id, image_id=image_id, forget=gone)
         if instance_ids:
             _tell(session, instance_id, plan)
         if with_image == _NEWEST and found is not None and found.image_name is None:
-            session.out.note(
-                f"{instance_id}: has no image, so there is no newest version to take: it goes on"
-                " with the code of the worker, or else of the image, that serves its workflow"
-            )
+            imageless.append(instance_id)
         if newer is not None and with_image is None:
             session.out.note(
                 f"{instance_id}: goes on with the code that it had; version {newer.version} is"
@@ -72,7 +69,10 @@ async def command(
             )
 
     verb = bulk.Verb("retry", ("failed", "cancelled"), retry)
-    return await bulk.change(session, verb, instance_ids, values, is_agreed=is_agreed)
+    try:
+        return await bulk.change(session, verb, instance_ids, values, is_agreed=is_agreed)
+    finally:
+        _tell_imageless(session, imageless, is_named=bool(instance_ids))
 
 
 async def _planned(session: Session, instance_id: str) -> "RetryPlan | None":
@@ -105,3 +105,15 @@ def _tell(session: Session, instance_id: str, plan: "RetryPlan | None") -> None:
         session.out.note(f"{instance_id}: made again: {', '.join(plan.again)}")
     if plan is not None and plan.children:
         session.out.note(f"retry its failed children, too: {', '.join(plan.children)}")
+
+
+def _tell_imageless(session: Session, instance_ids: list[str], *, is_named: bool) -> None:
+    """Say that the newest version was not taken: of each named instance, or once with a count."""
+    if not instance_ids:
+        return
+    count = f"without an image: {len(instance_ids):,}"
+    for which in [f"{one}: has no image" for one in instance_ids] if is_named else [count]:
+        session.out.note(
+            f"{which}, so there is no newest version to take, and the code is that of the worker,"
+            " or else of the image, that serves the workflow"
+        )

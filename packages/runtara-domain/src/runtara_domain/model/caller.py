@@ -1,14 +1,9 @@
 """The caller of a step, and the state of its instance before the step."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runtara_domain import values
-
-if TYPE_CHECKING:
-    from runtara_domain.status import Condition, State
+from runtara_domain.status import Condition, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,12 @@
 """Records of checkpoints."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from runtara_domain import values
-
-if TYPE_CHECKING:
-    from runtara_domain.model.caller import RunState
-    from runtara_domain.model.signals import Signal
-    from runtara_domain.status import State
+from runtara_domain.model.caller import RunState
+from runtara_domain.model.signals import Signal
+from runtara_domain.status import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,15 @@
 """Records of children: how a run starts a child, and the signal that a child's end sends."""
 
-from __future__ import annotations
-
 import json
 from base64 import b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
+from runtara_domain.model.caller import RunState
+from runtara_domain.model.instances import Ending
 
-if TYPE_CHECKING:
-    from runtara_domain.model.caller import RunState
-    from runtara_domain.model.instances import Ending
-
-ENDED = "~child/"
-"""The prefix of the checkpoint ids under which a parent gets its children's ends."""
-MAX_CHILD_ID_BYTES = values.MAX_ID_BYTES - len(ENDED)
+MAX_CHILD_ID_BYTES = values.MAX_ID_BYTES - len(values.CHILD_ENDED)
 MAX_HEARD_OUTPUT_BYTES = 64 * 1024
 """The largest output of a child that is sent to its parent."""
 
@@ -65,7 +58,7 @@ class ChildStarted:
 
 def child_signal_id(child_id: str) -> str:
     """Return the checkpoint id of the signal that a parent gets for the end of this child."""
-    return f"{ENDED}{child_id}"
+    return f"{values.CHILD_ENDED}{child_id}"
 
 
 def ending_signal(child_id: str, ending: Ending) -> tuple[str, bytes]:

@@ -1,19 +1,14 @@
 """Records of events."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
+from runtara_domain.model.caller import Caller, RunState
 from runtara_domain.model.history import EventType
-
-if TYPE_CHECKING:
-    from runtara_domain.model.caller import Caller, RunState
-    from runtara_domain.model.instances import Ending
-    from runtara_domain.status import Condition, State
+from runtara_domain.model.instances import Ending
+from runtara_domain.status import Condition, State
 
 
 @dataclass(frozen=True, slots=True)

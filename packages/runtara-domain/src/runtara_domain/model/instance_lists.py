@@ -139,11 +139,9 @@ def awaited(text: str | None) -> tuple[Awaited, ...]:
 def _awaited(one: Mapping[str, Any]) -> Awaited:
     kind, name = one["kind"], one["name"]
     if kind == "signal":
-        from runtara_domain.model.children import ENDED
-
         kind = "decision" if _DECISION.search(name) else "promise"
-        if name.startswith(ENDED):
-            kind, name = "child", name.removeprefix(ENDED)
+        if name.startswith(values.CHILD_ENDED):
+            kind, name = "child", name.removeprefix(values.CHILD_ENDED)
     since, until = _moment(one.get("since")), _moment(one.get("until"))
     return Awaited(kind, name, since, until, str(one.get("reason") or ""))
 

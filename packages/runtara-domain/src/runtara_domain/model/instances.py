@@ -1,18 +1,12 @@
 """Records of instances."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.status import State
-
-if TYPE_CHECKING:
-    from runtara_domain.model.caller import RunState
-    from runtara_domain.status import InstanceStatus
+from runtara_domain.model.caller import RunState
+from runtara_domain.status import InstanceStatus, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,11 @@
 """Records of signals."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from runtara_domain import values
-
-if TYPE_CHECKING:
-    from runtara_domain.model.caller import RunState
-    from runtara_domain.status import SignalType, State
+from runtara_domain.model.caller import RunState
+from runtara_domain.status import SignalType, State
 
 
 @dataclass(frozen=True, slots=True)

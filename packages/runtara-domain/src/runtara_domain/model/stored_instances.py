@@ -1,15 +1,9 @@
 """Instances as they are stored."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from runtara_domain.status import State
-
-if TYPE_CHECKING:
-    from runtara_domain.status import InstanceStatus
+from runtara_domain.status import InstanceStatus, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

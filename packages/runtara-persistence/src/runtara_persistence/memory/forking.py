@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from runtara_domain.model.children import ENDED
+from runtara_domain import values
 from runtara_domain.model.interventions import MAX_COPIED_CHECKPOINTS, Fork, Forked
 from runtara_persistence.memory import launching
 from runtara_persistence.memory.rows import CheckpointRow, InstanceRow
@@ -53,7 +53,7 @@ def _unheard_child(
     )
     for child_id, child in children:
         began_before = last is None or (last and child.created_at <= last[0].created_at)
-        heard = store.custom_signal(source.instance_id, f"{ENDED}{child_id}")
+        heard = store.custom_signal(source.instance_id, f"{values.CHILD_ENDED}{child_id}")
         if began_before and heard is None:
             return child_id
     return None

@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from runtara_domain import values
-from runtara_domain.model.children import ENDED
 from runtara_domain.model.interventions import MAX_COPIED_CHECKPOINTS, Fork, Forked
 from runtara_persistence import queries
 from runtara_persistence.postgres.database import Connection
@@ -34,7 +33,7 @@ async def fork(connection: Connection, asked: Fork, at: datetime) -> Forked:
     rows = await connection.fetch(_SQL["repeated"], source_id, last_id)
     repeated = tuple(row["checkpoint_id"] for row in rows)
     children = await connection.fetch(
-        _SQL["unheard_child"], source_id, not repeated, newest_id, ENDED
+        _SQL["unheard_child"], source_id, not repeated, newest_id, values.CHILD_ENDED
     )
     if children:
         return Forked(open_child_id=children[0]["instance_id"])

@@ -4,7 +4,6 @@ import sqlite3
 from datetime import datetime
 
 from runtara_domain import values
-from runtara_domain.model.children import ENDED
 from runtara_domain.model.interventions import MAX_COPIED_CHECKPOINTS, Fork, Forked
 from runtara_persistence import queries
 from runtara_persistence.sqlite.rows import to_text
@@ -17,7 +16,7 @@ def fork(connection: sqlite3.Connection, asked: Fork, at: datetime) -> Forked:
     key: dict[str, object] = {
         "instance_id": asked.instance_id,
         "new_id": asked.new_instance_id,
-        "ended": ENDED,
+        "ended": values.CHILD_ENDED,
         "at": to_text(at),
     }
     source = connection.execute(_SQL["source"], key).fetchone()
