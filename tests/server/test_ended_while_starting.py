@@ -39,7 +39,7 @@ async def test_it_waits_no_longer_and_ends_with_0(tmp_path: Path, number: signal
 
         assert code == 0
         assert [line["level"] for line in server.log] == ["warning", "info"]
-        assert server.log[-1]["event"] == "ended by a signal before it listened"
+        assert server.log[-1]["event"] == "server ended by a signal before it listened"
 
 
 @pytest.mark.long
@@ -56,4 +56,4 @@ async def test_it_waits_for_no_database_that_is_frozen(tmp_path: Path) -> None:
         database.remove()
 
     assert code == 0
-    assert server.log[-1]["event"] == "ended by a signal before it listened"
+    assert server.log[-1]["event"] == "server ended by a signal before it listened"
