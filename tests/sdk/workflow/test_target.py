@@ -60,8 +60,8 @@ def test_a_workflow_is_found_by_its_function(module: Module) -> None:
     ("asked", "told"),
     [
         ("shop", "takes MODULE:FUNCTION, got 'shop': its workflows are {}"),
-        ("shop:charge_al", "shop:charge_al: there is no 'charge_al' in it; did you mean {:.15}?"),
-        ("shop:xyz", "shop:xyz: there is no 'xyz' in it; its workflows are {}"),
+        ("shop:charge_al", "shop:charge_al: the module has no 'charge_al'; did you mean {:.15}?"),
+        ("shop:xyz", "shop:xyz: the module has no 'xyz'; its workflows are {}"),
         ("shop:charge", "'charge' is a step: run the workflow that calls it; did you mean {:.15}"),
         ("shop:number", "'number' is no function decorated with @workflow; its workflows are {}"),
         ("shop:undecorated", "'undecorated' is a plain function: decorate it with @workflow"),
@@ -110,8 +110,8 @@ def test_a_module_that_a_module_needs_is_distinguished(module: Module) -> None:
         ("raise SystemExit(3)\n", 'put what it does into `if __name__ == "__main__":`'),
         ("x = 1\n", "has no function decorated with @workflow"),
         ("class Own(BaseException): ...\nraise Own('no')\n", "can't be imported: Own: no"),
-        ("def __getattr__(name): raise KeyError(name)\n", "there is no 'refund' in it"),
-        ("import sys; sys.modules[__name__] = sys.flags\n", "there is no 'refund' in it"),
+        ("def __getattr__(name): raise KeyError(name)\n", "the module has no 'refund'"),
+        ("import sys; sys.modules[__name__] = sys.flags\n", "the module has no 'refund'"),
     ],
 )
 def test_a_module_that_cannot_be_used_says_why(module: Module, text: str, told: str) -> None:
