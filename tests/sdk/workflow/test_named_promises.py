@@ -222,7 +222,9 @@ def test_a_value_of_another_type_is_refused_where_it_is_sent() -> None:
         APPROVAL.payload("yes")  # type: ignore[arg-type]
     with pytest.raises(NotSerializable, match="nothing was sent"):
         EITHER.payload(1.5)  # type: ignore[arg-type]
-    with pytest.raises(NotSerializable, match="takes at most 524288 bytes, got 524290: nothing was sent"):
+    with pytest.raises(
+        NotSerializable, match="takes at most 524288 bytes, got 524290: nothing was sent"
+    ):
         NEWS.payload("x" * 524_288)
     with pytest.raises(TypeError, match="takes a text, got 17"):
         NEWS.keyed(17)  # type: ignore[arg-type]
