@@ -231,7 +231,7 @@ async def test_launches_of_an_instance_are_found_without_reading_the_others(
         " created_at) SELECT 'l' || instance_id, instance_id, 1, 'here', tenant_id, created_at"
         " FROM instances; ANALYZE launches"
     )
-    # So that what the statements above have read is counted before, not within the wait below.
+    # The database has served other tests: their scans and reads are in its statistics.
     await connection.execute("SELECT pg_stat_force_next_flush()")
     scans, read = await connection.fetchval(SCANS), await connection.fetchval(READ)
     url = await connection.fetchval("SELECT current_setting('unix_socket_directories')")
@@ -247,8 +247,7 @@ async def test_launches_of_an_instance_are_found_without_reading_the_others(
             is_counted = await connection.fetchval(SCANS) > scans
 
     assert ([one.launch_id for one in found], view is not None) == (["li5000"], True)
-    # Alone they read one row. In a busy cluster 205 were counted; reading all would be 10,000.
-    assert await connection.fetchval(READ) - read < 1000
+    assert await connection.fetchval(READ) - read <= 2
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -64,7 +64,7 @@ class Seen:
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 async def test_only_a_reopen_leaves_a_final_state(database: str, tmp_path: Path) -> None:
     """Everything that was acknowledged is there, once."""
-    await storm(database, tmp_path, kills=1)
+    await storm(database, tmp_path, kills=2)
 
 
 @pytest.mark.long

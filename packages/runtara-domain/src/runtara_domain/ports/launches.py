@@ -71,7 +71,8 @@ class Launches(Protocol):
         each instance goes to one. Instances under a hold or a reached limit are skipped without
         being read. Without a valid lease nothing is claimed. An instance that was started by
         workflow name gets the newest image that serves it, and keeps that image; if a worker claims
-        it first, only workers run it.
+        it first, only workers run it. If another step had a row locked, the claim may miss that
+        instance: `again_at` is then the moment of the next claim.
         """
         ...
 

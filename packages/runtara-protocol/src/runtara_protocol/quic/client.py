@@ -69,13 +69,14 @@ async def connect(settings: ClientSettings) -> "ClientConnection":
     certificate is not trusted, has another name, or is not valid now.
     """
     infos = await resolved(settings.host, settings.port)
-    until = monotonic() + settings.connect_timeout
+    until = monotonic() + (remaining := settings.connect_timeout)
     reasons: list[str] = []
     why: TrustFailure | None = None
     for left, (family, address) in zip(range(len(infos), 0, -1), infos, strict=True):
         try:
-            return await _connected(settings, family, address, (until - monotonic()) / left)
+            return await _connected(settings, family, address, remaining / left)
         except ConnectError as error:
+            remaining = until - monotonic()
             at = "" if address[0] == settings.host else f"{address[0]}: "
             reasons.append(f"{at}{error}")
             cause = error
