@@ -1,6 +1,7 @@
 """What is asked again, what is not, and what is raised when the time is up."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -196,15 +197,26 @@ async def test_repeats_take_no_more_than_the_time_of_one_call(
     assert len(server.requests) > 1
 
 
+@pytest.mark.parametrize(
+    ("is_argument", "variable", "said"),
+    [
+        (True, None, "the client was given server_addr {}, and RUNTARA_SERVER_ADDR is not set"),
+        (True, "h:8", "the client was given server_addr {}, and RUNTARA_SERVER_ADDR is h:8"),
+        (False, "{}", "does UDP get through? RUNTARA_SERVER_ADDR is {}"),
+    ],
+)
 async def test_a_server_that_is_not_there_is_reported_with_its_address(
-    server: FakeServer, settings: Callable[..., Settings]
-) -> None:
-    """The error also names the variable to look at."""
+    server: FakeServer, settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch,
+    is_argument: bool, variable: str | None, said: str,
+) -> None:  # fmt: skip
+    """The error also names the argument or variable to look at."""
     async with server.listen() as gone:
         address = f"127.0.0.1:{gone.address[1]}"
+    monkeypatch.setenv("RUNTARA_SERVER_ADDR", (variable or "").format(address))
+    given = settings(server_addr=address if is_argument else None, request_timeout_ms=500)
 
-    async with Client(settings(server_addr=address, request_timeout_ms=500)) as client:
-        with pytest.raises(ConnectionFailed, match=f"RUNTARA_SERVER_ADDR is {address}"):
+    async with Client(given) as client:
+        with pytest.raises(ConnectionFailed, match=re.escape(said.format(address)) + "$"):
             await client.get_status()
 
 

@@ -11,8 +11,8 @@ from runtara_sdk.client.variables import (
     addresses,
     flag,
     milliseconds,
+    origin,
     pem,
-    read_variable,
     text,
 )
 from runtara_sdk.client.variables import values as read_values
@@ -51,16 +51,9 @@ class ManagementSettings:
             object.__setattr__(self, name, value)
 
     def origin(self) -> str:
-        """Say for an error whether the address is that of RUNTARA_ENVIRONMENT_ADDR."""
-        named = read_variable(_VARIABLE)
-        if named is None:
-            return f"{_VARIABLE} is not set"
-        try:
-            is_same = addresses(named) == self.environment_addr
-        except ValueError:
-            is_same = False
-        other = "" if is_same else ", but the client was given another address"
-        return f"{_VARIABLE} is {named}{other}"
+        """Say for an error where the address is from: a variable, an argument, or neither."""
+        default = _FIELDS["environment_addr"].default
+        return origin("environment_addr", self.environment_addr, default)
 
     def servers(self) -> list[ClientSettings]:
         """Return the connection settings of each named environment, in their order."""
@@ -82,7 +75,6 @@ class ManagementSettings:
 # Short times, so that a client that waits for an instance's end soon notices a dead environment.
 _KEEP_ALIVE, _IDLE = 3.0, 15.0
 
-_VARIABLE = "RUNTARA_ENVIRONMENT_ADDR"
 _SOME_MS = f"milliseconds, 1 to {DAY_MS} (a day)"
 
 _FIELDS = {

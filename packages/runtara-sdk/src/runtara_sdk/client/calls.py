@@ -58,7 +58,9 @@ class Calls:
     ) -> None:
         self._common = common
         if common is None:
-            self._connection = SharedConnection(servers(settings), self._greet)
+            self._connection = SharedConnection(
+                servers(settings), self._greet, origin=settings.origin()
+            )
         else:
             self._connection = common.connection
             common.join(self._greet_in_common)

@@ -22,8 +22,7 @@ class SharedConnection:
     The servers are tried in turn, each for its connect timeout, from the one that worked last.
     `greet` is awaited on each new connection before any call gets that connection. If `greet`
     raises, the connection is closed and all calls that wait for it raise the same error. Errors
-    call the servers `peer`, and say with `origin` where their addresses are from; without it, that
-    they are those of RUNTARA_SERVER_ADDR.
+    call the servers `peer`, and say with `origin` where their addresses are from.
     """
 
     def __init__(
@@ -31,12 +30,12 @@ class SharedConnection:
         servers: Sequence[ClientSettings],
         greet: Callable[[ClientConnection], Awaitable[None]],
         *,
+        origin: str,
         peer: str = "the core",
-        origin: str | None = None,
     ) -> None:
         self._peer = peer
         self.addresses = ", ".join(str(_address(server)) for server in servers)
-        self._origin = origin or f"RUNTARA_SERVER_ADDR is {self.addresses}"
+        self._origin = origin
         self._servers = list(servers)
         self._greet = greet
         self._open: ClientConnection | None = None
@@ -150,7 +149,7 @@ class CommonConnection:
 
     def __init__(self, settings: Settings) -> None:
         self._greetings: set[Callable[[ClientConnection], Awaitable[None]]] = set()
-        self.connection = SharedConnection(servers(settings), self._greet)
+        self.connection = SharedConnection(servers(settings), self._greet, origin=settings.origin())
 
     def join(self, greet: Callable[[ClientConnection], Awaitable[None]]) -> None:
         """Await this function on each new connection from now on."""

@@ -11,6 +11,7 @@ from runtara_sdk.client.variables import (
     flag,
     identifier,
     milliseconds,
+    origin,
     pem,
     text,
     values,
@@ -59,6 +60,10 @@ class Settings:
         given = {name: value for name, value in locals().items() if name in _FIELDS}
         for name, value in values(_FIELDS, given).items():
             object.__setattr__(self, name, value)
+
+    def origin(self) -> str:
+        """Say for an error where the address is from: a variable, an argument, or neither."""
+        return origin("server_addr", self.server_addr, _FIELDS["server_addr"].default)
 
     def without_heartbeats(self) -> "Settings":
         """Return these settings without heartbeats; nothing is read or checked once more."""

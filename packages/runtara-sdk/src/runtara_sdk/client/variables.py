@@ -77,6 +77,29 @@ def read_variable(name: str) -> str | None:
     return next((value for key, value in os.environ.items() if key.upper() == name), None) or None
 
 
+def origin(name: str, value: str, default: object) -> str:
+    """
+    Say for an error where an address is from: the variable, an argument, or neither.
+
+    name: that of the argument, which is also the variable's after `RUNTARA_`.
+    """
+    variable = PREFIX + name.upper()
+    found = read_variable(variable)
+    if found is None and value == default:
+        return f"{variable} is not set"
+    shown = value.replace(",", ", ")
+    if found is not None and _is_same(found, value):
+        return f"{variable} is {shown}"
+    return f"the client was given {name} {shown}, and {variable} is {found or 'not set'}"
+
+
+def _is_same(found: str, value: str) -> bool:
+    try:
+        return addresses(found) == value
+    except ValueError:
+        return False
+
+
 def identifier(value: object) -> str:
     """Take 1 to 1024 bytes of UTF-8 without NUL."""
     found = text(value)
