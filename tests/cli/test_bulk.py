@@ -20,6 +20,7 @@ from tests.support.server_process import environment
 from runtara_cli import codes, direct
 from runtara_environment.operations import OPERATIONS
 from runtara_management_sdk.instances import Instances
+from runtara_protocol.pb import environment_pb2 as pb
 
 MANY = 40
 
@@ -272,6 +273,41 @@ def test_an_environment_that_would_ignore_the_conditions_deletes_nothing(
     assert [one.exit_code for one in (chosen, pruned)] == [codes.REFUSED] * 2
     assert "the environment is older than this command: update it" in chosen.stderr
     assert (named.exit_code, len(many.names())) == (codes.DONE, MANY)
+
+
+@pytest.mark.parametrize("verb", ["cancel", "retry", "resume", "rm"])
+def test_an_environment_that_ignores_a_filter_changes_nothing(
+    verb: str, many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would choose all of them. Filters that every environment knows choose as before."""
+
+    def without_workflows(data: bytes) -> pb.RpcRequest:
+        request = pb.RpcRequest.FromString(data)
+        if request.WhichOneof("request") == "list_instances":
+            request.list_instances.ClearField("workflow")
+        return request
+
+    monkeypatch.setattr(direct, "OPERATIONS", replace(OPERATIONS, parse=without_workflows))
+    before = many.asked("SELECT instance_id, status FROM instances")
+    refused = many.give(verb, "--workflow", "pay", "--yes")
+    listed = many.give("list", "--workflow", "pay")
+    others = many.give("list", "--tenant", "t", "--limit", "0")
+
+    assert (refused.exit_code, listed.exit_code, others.exit_code) == (
+        codes.REFUSED, codes.REFUSED, codes.DONE,
+    )  # fmt: skip
+    assert "can't filter instances by workflow" in refused.stderr
+    assert "the environment is older than this command: update it" in refused.stderr
+    assert (listed.stdout, len(others.stdout.splitlines())) == ("", MANY + 1)
+    assert many.asked("SELECT instance_id, status FROM instances") == before
+
+
+def test_an_empty_filter_is_refused(many: Many) -> None:
+    """An unset variable of a shell would choose the instances of all workflows."""
+    result = many.give("rm", "--workflow", "", "--status", "failed", "--yes")
+
+    assert (result.exit_code, "'--workflow': is empty" in result.stderr) == (codes.USAGE, True)
+    assert len(many.names()) == MANY + 1
 
 
 def test_what_goes_on_by_itself_is_not_taken_for_what_an_export_has_left(many: Many) -> None:

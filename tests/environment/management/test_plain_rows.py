@@ -190,6 +190,7 @@ async def test_every_operation_answers_a_bare_client(port: Port, caller: Caller)
     assert (health.healthy, health.version, health.active_instances) == (True, "1.2.3", 0)
     assert (image.success, sent.success, started.success, run) == (True, True, True, 1)
     assert [(one.instance_id, one.status) for one in listed.instances] == [("i", pb.STATUS_RUNNING)]
+    assert listed.known_fields == [1, 2]
     assert (custom.success, resumed.success, cancelled.success) == (True, True, True)
     assert (checkpoints.total_count, checkpoints.limit, checkpoints.offset) == (0, 100, 0)
     assert (checkpoint.found, checkpoint.checkpoint_id) == (False, "none")

@@ -64,6 +64,17 @@ class Moment(click.ParamType[datetime]):
             )  # fmt: skip
 
 
+class Text(click.ParamType[str]):
+    """A text that isn't empty, as an unset variable of a shell is: it would choose too much."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        if not value:
+            self.fail("is empty: give a value, or leave the option out", param, ctx)
+        return str(value)
+
+
 class Json(click.ParamType[bytes]):
     """JSON, `@FILE` for the content of a file, or `-` for standard input."""
 
@@ -125,26 +136,35 @@ def _filters(statuses: Sequence[str]) -> Callable[[F], F]:
         return function
 
     given = (
-        click.option("--workflow", metavar="NAME", help="Only instances of this workflow."),
         click.option(
-            "--image", metavar="NAME", help="Only instances of images whose name begins with NAME."
+            "--workflow", type=Text(), metavar="NAME", help="Only instances of this workflow."
+        ),
+        click.option(
+            "--image",
+            type=Text(),
+            metavar="NAME",
+            help="Only instances of images whose name begins with NAME.",
         ),
         click.option(
             "--status", type=click.Choice(statuses), help="Only instances with this status."
         ),
         click.option(
             "--tenant",
+            type=Text(),
             metavar="NAME",
             help="Only instances of this tenant, instead of all tenants.",
         ),
-        click.option("--queue", metavar="NAME", help="Only instances in this queue."),
+        click.option("--queue", type=Text(), metavar="NAME", help="Only instances in this queue."),
         click.option(
             "--since",
             type=Moment(),
             help="Only instances created since this time, or within this duration.",
         ),
         click.option(
-            "--error", metavar="TEXT", help="Only instances with this text in their error."
+            "--error",
+            type=Text(),
+            metavar="TEXT",
+            help="Only instances with this text in their error.",
         ),
     )
     return taken

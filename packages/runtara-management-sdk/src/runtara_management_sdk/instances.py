@@ -120,15 +120,18 @@ class Instances:
         """
         Yield instances, newest first.
 
-        order_by: `created_at_desc`, `created_at_asc`, `finished_at_desc` or `finished_at_asc`.
+        order_by: `created_at_desc`, `created_at_asc`, `finished_at_desc` or `finished_at_asc`. An
+        environment too old for one of the filters raises RequestNotKnown before the first instance.
         """
         after: str | None = None
         while True:
             request = reading.listing(which, order_by, PAGE)
+            filters = reading.newer_fields(request)
             request.count_limit = 0
             if after is not None:
                 request.after = after
             answer = await self._transport.ask(pb.RpcRequest(list_instances=request))
+            reading.require_known(filters, answer)
             for message in answer.instances:
                 yield reading.summary(message)
             after = reading.field(answer, "next")
@@ -136,12 +139,17 @@ class Instances:
                 return
 
     async def count(self, which: InstanceFilter = ANY, *, limit: int | None = None) -> int:
-        """Return the number of instances, at most `limit`; an older environment ignores `limit`."""
-        request = reading.listing(which, None, PAGE)
-        request.limit = 1
+        """
+        Return the number of instances, at most `limit`; an older environment ignores `limit`.
+
+        An environment too old for one of the filters raises RequestNotKnown.
+        """
+        request = reading.listing(which, None, limit=1)
+        filters = reading.newer_fields(request)
         if limit is not None:
             request.count_limit = limit
         answer = await self._transport.ask(pb.RpcRequest(list_instances=request))
+        reading.require_known(filters, answer)
         return int(answer.total_count)
 
     async def stop(

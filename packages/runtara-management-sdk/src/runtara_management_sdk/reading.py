@@ -1,11 +1,15 @@
 """How messages become records, and filters requests: times, optional fields, lists."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtara_management_sdk.list_records import InstanceFilter, InstanceSummary, Status, Waiting
 from runtara_protocol.pb import environment_pb2 as pb
+from runtara_sdk.errors import RequestNotKnown
 
+_FIRST_NEWER = 100
+"""Every environment knows the fields of requests below this number."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STATUSES = {
     Status.UNKNOWN: pb.STATUS_UNKNOWN,
@@ -94,3 +98,16 @@ def listing(which: InstanceFilter, order_by: str | None, limit: int) -> pb.ListI
         queue=which.queue,
         parent_id=which.parent_id,
     )
+
+
+def newer_fields(request: pb.ListInstancesRequest) -> Mapping[int, str]:
+    """Return the names of the request's fields that older environments ignore, by their numbers."""
+    sent = [field for field, _ in request.ListFields()]
+    return {field.number: field.name for field in sent if field.number >= _FIRST_NEWER}
+
+
+def require_known(filters: Mapping[int, str], answer: pb.ListInstancesResponse) -> None:
+    """Raise RequestNotKnown if the environment has ignored one of these filters."""
+    ignored = [filters[number] for number in filters if number not in answer.known_fields]
+    if ignored:
+        raise RequestNotKnown(f"the environment can't filter instances by {', '.join(ignored)}")

@@ -158,6 +158,7 @@ async def list_instances(
             # A client that goes through all pages counts none of them.
             total_count=0 if most == 0 else await launches.count_instances(which, limit=most),
             next=_cursor(page[-1], order) if len(page) == limit else None,
+            known_fields=[field.number for field, _ in message.ListFields()],
         )
     )
 

@@ -467,14 +467,16 @@ class ListInstancesRequest(_message.Message):
     def __init__(self, tenant_id: _Optional[str] = ..., status: _Optional[_Union[InstanceStatus, str]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., image_id: _Optional[str] = ..., created_after_ms: _Optional[int] = ..., created_before_ms: _Optional[int] = ..., finished_after_ms: _Optional[int] = ..., finished_before_ms: _Optional[int] = ..., order_by: _Optional[str] = ..., image_name_prefix: _Optional[str] = ..., workflow: _Optional[str] = ..., error_contains: _Optional[str] = ..., blocked: _Optional[bool] = ..., queue: _Optional[str] = ..., after: _Optional[str] = ..., parent_id: _Optional[str] = ..., count_limit: _Optional[int] = ...) -> None: ...
 
 class ListInstancesResponse(_message.Message):
-    __slots__ = ("instances", "total_count", "next")
+    __slots__ = ("instances", "total_count", "next", "known_fields")
     INSTANCES_FIELD_NUMBER: _ClassVar[int]
     TOTAL_COUNT_FIELD_NUMBER: _ClassVar[int]
     NEXT_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_FIELDS_FIELD_NUMBER: _ClassVar[int]
     instances: _containers.RepeatedCompositeFieldContainer[InstanceSummary]
     total_count: int
     next: str
-    def __init__(self, instances: _Optional[_Iterable[_Union[InstanceSummary, _Mapping]]] = ..., total_count: _Optional[int] = ..., next: _Optional[str] = ...) -> None: ...
+    known_fields: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, instances: _Optional[_Iterable[_Union[InstanceSummary, _Mapping]]] = ..., total_count: _Optional[int] = ..., next: _Optional[str] = ..., known_fields: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class InstanceSummary(_message.Message):
     __slots__ = ("instance_id", "tenant_id", "image_id", "status", "created_at_ms", "started_at_ms", "finished_at_ms", "has_error", "workflow", "error", "waiting_for", "next_ms", "blocked", "queue")
