@@ -81,3 +81,17 @@ def test_the_end_of_a_command_calls_handlers_and_writes_what_they_print() -> Non
     assert run.returncode == codes.UNSUCCESSFUL, run.stderr
     assert run.stdout.startswith("python\t")
     assert run.stdout.endswith("\nthe end\n")
+
+
+@pytest.mark.parametrize(
+    ("closed", "printed"), [(">&-", ""), ("2>&-", "python\t"), ("2>&- >&-", "")]
+)
+def test_a_command_whose_output_is_closed_ends_with_its_code(closed: str, printed: str) -> None:
+    """What is open is written."""
+    doctor = "-m runtara_cli doctor --database-url sqlite::memory:"
+    command = f"exec {sys.executable} {doctor} {closed}"
+    run = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+
+    assert run.returncode == codes.UNSUCCESSFUL, run.stderr
+    assert run.stdout.startswith(printed)
+    assert run.stderr == ""

@@ -19,9 +19,17 @@ async def empty(kind: str, folder: Path) -> AsyncIterator[Database]:
         case "memory":
             yield MemoryDatabase()
         case "sqlite":
-            yield SqliteDatabase(migrated_file(folder / "x.db"))
+            async with _closed(SqliteDatabase(migrated_file(folder / "x.db"))) as opened:
+                yield opened
         case _:
             with postgres.migrated_database() as url:
-                opened = PostgresDatabase(url)
-                yield opened
-                await opened.close()
+                async with _closed(PostgresDatabase(url)) as opened:
+                    yield opened
+
+
+@asynccontextmanager
+async def _closed(database: Database) -> AsyncIterator[Database]:
+    try:
+        yield database
+    finally:
+        await database.close()

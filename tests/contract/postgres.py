@@ -2,6 +2,7 @@
 
 import asyncpg
 from tests.contract.database import Database, Row
+from tests.support.postgres import EMPTY
 
 from runtara_domain.ports.persistence import Persistence
 from runtara_persistence.postgres.persistence import PostgresPersistence
@@ -42,6 +43,11 @@ class PostgresDatabase(Database):
     def connect(self) -> Persistence:
         return PostgresPersistence(self._url)
 
+    async def empty(self) -> None:
+        """Delete all rows, for the next test."""
+        self._put.clear()
+        await (await self._door()).execute(EMPTY)
+
     async def put(self, table: str, row: Row) -> None:
         self._put.append(row.get("instance_id", ""))
         marks = ", ".join(_mark(table, name, place) for place, name in enumerate(row, start=1))
@@ -58,9 +64,12 @@ class PostgresDatabase(Database):
         return await self._run(f"SELECT * FROM {table} AS t ORDER BY {_ORDER}", self._put)
 
     async def _run(self, statement: str, *values: object) -> list[Row]:
+        return [dict(row) for row in await (await self._door()).fetch(statement, *values)]
+
+    async def _door(self) -> "asyncpg.Connection[asyncpg.Record]":
         if self._back_door is None:
             self._back_door = await asyncpg.connect(self._url)
-        return [dict(row) for row in await self._back_door.fetch(statement, *values)]
+        return self._back_door
 
 
 def _mark(table: str, name: str, place: int) -> str:

@@ -1,9 +1,11 @@
 """Cancelled callers, closing and opening again: each step is whole or not there."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+import pytest_asyncio
 from tests.contract.database import Database
 from tests.contract.states import TENANT, WAKE, put_instance
 from tests.support.clock import START
@@ -29,6 +31,13 @@ from runtara_domain.status import ANY, OPEN, WORKING, SignalType, State
 ME = Caller("i")
 DEADLINE = START + timedelta(minutes=1)
 ITERATIONS = pytest.mark.parametrize("iterations", range(6))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def persistence(database: Database) -> AsyncIterator[Persistence]:
+    """An adapter of the test's own: the steps of cancelled callers end before it closes."""
+    async with database.connect() as persistence:
+        yield persistence
 
 
 async def cancel_after(iterations: int, task: asyncio.Task[object]) -> None:

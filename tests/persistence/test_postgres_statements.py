@@ -11,7 +11,7 @@ import pytest
 from tests.contract.launching import close, hold_lease, start
 from tests.contract.states import TENANT
 from tests.support.clock import START
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, migrate
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import (
@@ -50,6 +50,12 @@ AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$
 TRIGGER = """
 CREATE TRIGGER refuse BEFORE UPDATE OF launch_id ON instances FOR EACH ROW
 WHEN (NEW.instance_id = 'refused' AND NEW.launch_id IS NULL) EXECUTE FUNCTION refuse()
+"""
+DROPPING = """
+CREATE FUNCTION drop_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$
+"""
+DROPS = """
+CREATE TRIGGER drops BEFORE INSERT ON instances FOR EACH ROW EXECUTE FUNCTION drop_row()
 """
 
 Steps: TypeAlias = dict[str, Callable[[], Awaitable[object]]]
@@ -108,11 +114,19 @@ async def test_every_step_is_one_statement(server: PostgresServer) -> None:
     assert asked == dict.fromkeys(asked, 1)
 
 
+@pytest.fixture(scope="module")
+def template(server: PostgresServer) -> str:
+    """A database with today's schema, for the tests to clone."""
+    name = server.create_database()
+    migrate(server.url(name))
+    return name
+
+
 @pytest.fixture
-async def worker(server: PostgresServer) -> AsyncIterator[PostgresPersistence]:
+async def worker(server: PostgresServer, template: str) -> AsyncIterator[PostgresPersistence]:
     """A database with a worker's lease."""
-    url = server.url(server.create_database())
-    async with PostgresPersistence(url, migrates=True, pool_size=3) as persistence:
+    url = server.url(server.create_database(template))
+    async with PostgresPersistence(url, pool_size=3) as persistence:
         kind = EnvironmentKind.WORKER
         await hold_lease(persistence, "w", kind=kind, tenant_id=TENANT, workflows=("orders",))
         yield persistence
@@ -263,3 +277,14 @@ async def test_a_start_whose_row_was_just_deleted_is_stored(
 
     assert (started.created, tries) == (True, [False, True])
     assert await worker.instances.get("a") is not None
+
+
+async def test_a_start_whose_row_is_never_stored_is_an_error(worker: PostgresPersistence) -> None:
+    """As with an operator's trigger that drops rows: a start is not tried for ever."""
+    await worker._database.read("make", DROPPING)
+    await worker._database.read("make", DROPS)
+    with pytest.raises(DatabaseError, match="a trigger on the table instances drops rows"):
+        async with asyncio.timeout(30):
+            await start(worker, "a")
+
+    assert await worker.instances.get("a") is None

@@ -188,8 +188,7 @@ def shared_server() -> PostgresServer:
     try:
         server.start()
         server.execute(f"CREATE DATABASE {_TEMPLATE}")
-        command = [sys.executable, "-m", "runtara_migrations", server.url(_TEMPLATE)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=_TIMEOUT)
+        migrate(server.url(_TEMPLATE))
     except BaseException:
         server.remove()
         raise
@@ -197,17 +196,30 @@ def shared_server() -> PostgresServer:
     return server
 
 
+def migrate(url: str) -> None:
+    """Bring a database's schema up to date, by the installed command."""
+    command = [sys.executable, "-m", "runtara_migrations", url]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=_TIMEOUT)
+
+
+@contextmanager
+def cloned_database() -> Iterator[str]:
+    """Give the URL of a database whose schema is up to date, which is dropped at the end."""
+    with _dropped(_TEMPLATE) as url:
+        yield url
+
+
 @contextmanager
 def migrated_database() -> Iterator[str]:
     """
     Give the URL of a database of one's own, its schema up to date.
 
-    A clone is emptied and used again: a test that changes the schema takes an `empty_database`.
+    A clone is emptied and used again: a test that changes the schema takes a `cloned_database`.
     """
     server = shared_server()
     name = _clean.pop() if _clean else server.create_database(_TEMPLATE)
     yield server.url(name)
-    server.execute("; ".join(f"DELETE FROM {table}" for table in _TABLES), name)
+    server.execute(EMPTY, name)
     _clean.append(name)
 
 
@@ -221,13 +233,21 @@ _TABLES = (
     "cron_schedules",
 )
 """With those that refer to them, all that hold anything."""
+EMPTY = "; ".join(f"DELETE FROM {table}" for table in _TABLES)
+"""The statements that empty a migrated database."""
 
 
 @contextmanager
 def empty_database() -> Iterator[str]:
     """Give the URL of a database of one's own with nothing in it."""
+    with _dropped("template1") as url:
+        yield url
+
+
+@contextmanager
+def _dropped(template: str) -> Iterator[str]:
     server = shared_server()
-    name = server.create_database()
+    name = server.create_database(template)
     try:
         yield server.url(name)
     finally:

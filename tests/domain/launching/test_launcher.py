@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from tests.contract.launching import put_image
-from tests.domain.launching.world import TENANT, World
+from tests.domain.launching.world import TENANT, FakePlacement, World
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.launching.attention import Patience
@@ -18,7 +18,7 @@ from runtara_domain.launching.lease import LeaseTimes
 from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
 from runtara_domain.model.interventions import Stop
 from runtara_domain.model.launch_ends import Cause
-from runtara_domain.model.launches import Claims, InstanceStart, Offer, OpenLaunch
+from runtara_domain.model.launches import Assignment, Claims, InstanceStart, Offer, OpenLaunch
 from runtara_domain.model.limits import Limit, Scope
 from runtara_domain.ports.placements import LaunchFailed, StopSignal
 from runtara_domain.status import State
@@ -262,6 +262,39 @@ async def test_a_stop_of_what_no_environment_runs_ends_two_seconds_later(world: 
         await world.pass_time(3)
 
         assert await world.state("i") is State.CANCELLED
+
+
+class Unseen(FakePlacement):
+    """Has no handles: a launch is looked at again only when something asks for it."""
+
+    async def launch(  # type: ignore[override]  # As the port allows.
+        self, assignment: Assignment, given: bytes | None, *, may_start: Callable[[], bool]
+    ) -> None:
+        await super().launch(assignment, given, may_start=may_start)
+
+
+async def test_a_stop_between_a_claim_and_its_launch_is_heeded_soon(world: World) -> None:
+    """The environment was not watching the instance when the stop was stored."""
+    world.placements["here"] = Unseen()
+    image = await put_image(world.persistence, tenant_id=TENANT)
+    asked = InstanceStart(instance_id="i", tenant_id=TENANT, image_id=image.image_id)
+    async with world.launcher() as launcher:
+        await world.settle()
+        with launcher.offering(asked) as offer:
+            started = await world.persistence.launches.start(
+                asked, at=world.clock.now(), offer=offer
+            )
+        assert started.claims is not None
+        stop = Stop("i", timedelta(0), "enough")
+        await world.persistence.launches.stop(stop, at=world.clock.now())
+        await world.settle()
+        launcher.take(started.claims)
+        await world.settle()
+        process = world.placement().of("i")
+        assert process.sent == []
+        await world.pass_time(0.05)
+
+        assert process.sent == [StopSignal.TERMINATE]
 
 
 async def test_a_timeout_cancels_then_kills(world: World) -> None:

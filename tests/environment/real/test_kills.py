@@ -15,6 +15,9 @@ from tests.support.server_process import environment as variables_with
 from runtara_domain.model.interventions import Retry
 from runtara_domain.status import State
 
+# An environment's estimate of the database's time is late by as long as an answer took.
+CLOCKS_APART_S = 2
+
 
 @pytest.mark.long
 async def test_a_process_that_is_killed_in_a_held_sleep_is_launched_at_its_deadline(
@@ -31,8 +34,8 @@ async def test_a_process_that_is_killed_in_a_held_sleep_is_launched_at_its_deadl
     first, second = await fleet.launches("i")
     assert (ended.state, notes(tmp_path)) == (State.COMPLETED, ["begun", "begun", "woken"])
     assert (first.cause, first.verdict) == ("killed", "nothing")
-    assert second.created_at >= deadline
     late = (second.created_at - deadline).total_seconds()
+    assert late > -CLOCKS_APART_S
     sys.stdout.write(f"launched {late:.2f} s after the deadline\n")
 
 

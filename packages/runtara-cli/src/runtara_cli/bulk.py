@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtara_cli import codes, options, words
+from runtara_cli.output import is_terminal
 from runtara_cli.session import Session
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def _agreed(session: Session, verb: Verb, plan: Plan, said: str, *, is_agreed: b
     if total == 0:
         return False
     if not is_agreed:
-        if not sys.stdin.isatty():
+        if not is_terminal(sys.stdin):
             raise click.UsageError("there is no terminal to ask on: pass --yes to agree")
         if not click.confirm("Go on?", err=True):
             return False
@@ -313,7 +314,7 @@ async def _is_as_planned(session: Session, one: Planned) -> bool:
 
 
 def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
+    if is_terminal(sys.stderr):
         click.echo(f"\r{done:,} of {total:,}" + ("\n" if done == total else ""), err=True, nl=False)
 
 

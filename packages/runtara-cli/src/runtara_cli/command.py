@@ -11,7 +11,7 @@ import click
 from runtara_cli import access, codes
 from runtara_cli.ending import Ended
 from runtara_cli.lazy import SETTINGS
-from runtara_cli.output import Output
+from runtara_cli.output import Output, is_terminal
 from runtara_cli.session import Session
 
 Function: TypeAlias = Callable[..., Awaitable[int | None]]
@@ -47,7 +47,7 @@ def command(name: str, **settings: Any) -> Callable[[Function], click.Command]:
         ) -> None:
             if address and database_url:
                 raise click.UsageError("takes --address or --database-url, not both")
-            out = Output(as_json, sys.stdout.isatty())
+            out = Output(as_json, is_terminal(sys.stdout))
             way = access.find(address, database_url)
             code = _carried_out(way, out, lambda session: function(session, **arguments))
             raise Ended(code)

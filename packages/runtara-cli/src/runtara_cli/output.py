@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TypeAlias
+from typing import TextIO, TypeAlias
 
 import click
 
@@ -12,6 +12,11 @@ Cell: TypeAlias = "str | tuple[str, str | None]"
 """A text, or a text with its colour."""
 
 _GAP, _DIM = "  ", "bright_black"
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a standard stream is a terminal; one closed before the start is None."""
+    return stream is not None and stream.isatty()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import click
 
 from runtara_cli import codes, deploying, options, packing, words
 from runtara_cli.command import command as made
+from runtara_cli.output import is_terminal
 from runtara_cli.session import Session
 
 
@@ -108,7 +109,7 @@ def _progress(session: Session, name: str) -> Callable[[int, int], None]:
     """Show how much is sent, where that takes a while and a person looks."""
 
     def show(sent: int, size: int) -> None:
-        if sys.stderr.isatty() and size > 1 << 20:
+        if is_terminal(sys.stderr) and size > 1 << 20:
             end = "\n" if sent == size else ""
             told = f"\r{name}: {words.size(sent)} of {words.size(size)}{end}"
             click.echo(told, err=True, nl=False)

@@ -9,6 +9,7 @@ import click
 
 from runtara_cli import bulk, codes, options, removing
 from runtara_cli.command import command as made
+from runtara_cli.output import is_terminal
 from runtara_cli.session import Session
 
 
@@ -48,7 +49,7 @@ async def _all(session: Session, before: datetime, *, is_agreed: bool) -> None:
     if count == 0:
         return
     if not is_agreed:
-        if not sys.stdin.isatty():
+        if not is_terminal(sys.stdin):
             raise click.UsageError("there is no terminal to ask on: pass --yes to agree")
         if not click.confirm("Delete them?", err=True):
             return
