@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import re
 import runpy
 import signal
@@ -9,8 +10,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,12 +81,16 @@ class Shop:
 
     def processes(self) -> list[int]:
         """Give the web application's processes, of which each has one that runs instances."""
-        children = Path(f"/proc/{self.process_id}/task/{self.process_id}/children").read_text()
-        return [
-            each
-            for each in map(int, children.split())
-            if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()
-        ]
+        return children(self.process_id, b"spawn_main")
+
+
+def children(process_id: int, word: bytes) -> list[int]:
+    """Give the live children of a process whose command has this word."""
+    try:
+        every = Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
+        return [int(each) for each in every if word in Path(f"/proc/{each}/cmdline").read_bytes()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []  # One of them has just ended.
 
 
 @contextmanager
@@ -269,22 +276,62 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
+DEATHS = 16
+KINDS = ("small", "approved", "declined", "cancelled", "sold out")
+DONE = ["charge", "pack", "pack"]
+ENDS = {
+    "small": ("completed", DONE),
+    "approved": ("completed", DONE),
+    "declined": ("failed", ["charge", "refund"]),
+    "cancelled": ("cancelled", ["charge", "refund"]),
+    "sold out": ("failed", ["charge", "pack", "unpack", "refund"]),
+}
+
+
+@contextmanager
+def killing(shop: Shop) -> Iterator[None]:
+    """Kill processes at random: of the web application, and those that run its instances."""
+    chance, is_over = random.Random(7), threading.Event()
+
+    def kill() -> int:
+        done = 0
+        while done < DEATHS and not is_over.wait(chance.uniform(0.2, 1.0)):
+            web = shop.processes()
+            runs = [child for each in web for child in children(each, b"runtara.child")]
+            with suppress(IndexError, ProcessLookupError):
+                os.kill(chance.choice(web if chance.random() < 0.5 else runs), signal.SIGKILL)
+                done += 1
+        return done
+
+    with ThreadPoolExecutor() as threads:
+        killed = threads.submit(kill)
+        try:
+            yield
+            assert killed.result() == DEATHS
+        finally:
+            is_over.set()
+
+
 @pytest.mark.long
-def test_orders_go_on_when_processes_of_the_shop_are_killed(
+def test_each_order_ends_once_whatever_processes_are_killed(
     tmp_path: Path, database_url: str
 ) -> None:
-    """Each of the four is killed once; each order is charged and packed once."""
+    """Each order has all its effects, and none of them twice."""
+    orders = {f"order-{number}": KINDS[number % len(KINDS)] for number in range(60)}
     with running(tmp_path, database_url, 4) as shop:
-        first = shop.processes()
-        for number in range(40):
-            shop.order(f"order-{number}", 25000 if number % 4 == 0 else 995, items=["book", "pen"])
-            if number % 10 == 5:
-                os.kill(first[number // 10], signal.SIGKILL)
-        for number in range(0, 40, 4):
-            shop.until_waiting(f"order-{number}")
-            shop.ask("POST", f"/orders/order-{number}/decision", APPROVED).raise_for_status()
+        with killing(shop):
+            for order, kind in orders.items():
+                items = ["book", "unicorn" if kind == "sold out" else "pen"]
+                shop.order(order, 995 if kind in ("small", "sold out") else 25000, items=items)
+            for order, kind in orders.items():
+                if kind in ("approved", "declined"):
+                    shop.until_waiting(order)
+                    decision = {"approved": kind == "approved", "by": "Ann"}
+                    shop.ask("POST", f"/orders/{order}/decision", decision)
+                elif kind == "cancelled":
+                    shop.until_waiting(order)
+                    shop.ask("DELETE", f"/orders/{order}")
+        ended = {order: shop.ended(order)["status"] for order in orders}
+        done = {order: (ended[order], shop.entries(order)) for order in orders}
 
-        for number in range(40):
-            found = shop.ended(f"order-{number}")
-            assert found["status"] == "completed", found
-            assert shop.entries(f"order-{number}") == ["charge", "pack", "pack"]
+    assert done == {order: ENDS[kind] for order, kind in orders.items()}

@@ -67,7 +67,11 @@ class LeaseKeeper:
         self._lapses = 0
 
     def now(self) -> datetime:
-        """Return the database's time, as estimated from the last renewal."""
+        """
+        Return the database's time, as estimated from the last renewal.
+
+        This machine's clock counts as right if the renewal does not show that it is wrong.
+        """
         if self._database_now is None:
             return self._clock.now()
         gone = self._clock.uptime() - self._answered_at
@@ -161,7 +165,9 @@ class LeaseKeeper:
         was_late = self._answered_at - asked_at >= self._times.every
         if self._steady_since is None or has_lapsed or was_late:
             self._steady_since = self._answered_at
-        self._database_now = lease.now
+        # The database has read its clock at some time between the request and the answer.
+        latest = lease.now + (self._answered_at - asked_at) // _MILLISECOND * _MILLISECOND
+        self._database_now = max(lease.now, min(self._clock.now(), latest))
         self._good_until = asked_at + (lease.until - lease.now)
 
 

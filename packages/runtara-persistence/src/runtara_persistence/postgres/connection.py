@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -53,6 +53,12 @@ _ELSEWHERE = (
     asyncpg.TargetServerAttributeNotMatched,
 )
 """Errors after which another host is tried."""
+
+_FIRST_OWN_TYPE = 16384
+"""The smallest id of a type that is not built in; built-in types have the same ids everywhere."""
+_TYPES: dict[frozenset[int], Sequence[asyncpg.Record]] = {}
+_NAMED = SimpleNamespace(name="asked before")
+"""Stands for the statement of such a query; it has a name, so no unnamed one was replaced."""
 
 _log = logging.getLogger(__name__)
 
@@ -119,6 +125,7 @@ class Opening:
                 host=name,
                 port=port,
                 timeout=_FIRST_TIMEOUT if is_first else self._share,
+                connection_class=_Connection,
                 # Prepared statements stay cached for as long as the connection lasts.
                 max_cached_statement_lifetime=0,
                 server_settings=self._settings,
@@ -126,6 +133,29 @@ class Opening:
             )
         except asyncpg.TargetServerAttributeNotMatched as error:
             raise asyncpg.TargetServerAttributeNotMatched("it takes no writes") from error
+
+
+class _Connection(asyncpg.Connection):
+    """
+    Remembers what it has asked the server about built-in types, such as arrays, for all others.
+
+    Otherwise each new connection would ask again, by a query of a dozen parts.
+    """
+
+    # A private method of the driver; a test notices when the driver no longer calls it.
+    async def _introspect_types(
+        self,
+        typeoids: Collection[int],
+        timeout: float | None,  # noqa: ASYNC109  # The driver's signature.
+    ) -> tuple[Sequence[asyncpg.Record], object]:
+        asked = frozenset(typeoids)
+        if asked not in _TYPES:
+            types: Sequence[asyncpg.Record]
+            types, statement = await super()._introspect_types(typeoids, timeout)  # type: ignore[misc]
+            if max(asked) >= _FIRST_OWN_TYPE:
+                return types, statement
+            _TYPES[asked] = types
+        return _TYPES[asked], _NAMED
 
 
 async def check_session(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:

@@ -15,6 +15,7 @@ from runtara_migrations.ledger import MigrationError
 from runtara_migrations.postgres import check_postgres, run_postgres
 from runtara_persistence.postgres.connection import SETTINGS, Opening, check_session
 from runtara_persistence.postgres.driver_errors import FAILURES, explain, was_lost, was_rolled_back
+from runtara_persistence.postgres.line import Line
 
 if TYPE_CHECKING:
     from runtara_migrations.location import PostgresLocation
@@ -66,6 +67,7 @@ class Database:
         self._held_up = asyncio.Semaphore(max(1, pool_size // 2))
         self._opening = Opening(place, settings=self._settings(), patience=patience)
         self._pool: Pool | None = None
+        self._line = Line(self._size)
         self._under_way = 0
         self._none_under_way = asyncio.Event()
         self._none_under_way.set()
@@ -173,7 +175,10 @@ class Database:
         held: asyncpg.LockNotAvailableError | None = None
         while True:
             try:
-                async with self._in_line(held, deadline) if held else nullcontext():
+                async with (
+                    self._in_line(held, deadline) if held else nullcontext(),
+                    self._line.turn(_until(deadline)),
+                ):
                     return await _once(pool, work, deadline)
             except FAILURES as error:
                 failure = error.__cause__ if isinstance(error, _NotBegun) else error
@@ -234,6 +239,9 @@ class Database:
         except (*FAILURES, ValueError) as error:
             raise explain("open the database", self._place.shown, error) from error
 
+    def _size(self) -> int:
+        return 0 if self._pool is None else self._pool.get_size()
+
     def _require_pool(self) -> Pool:
         if self._pool is None:
             raise DatabaseError("The database is not open: it was closed, or never opened")
@@ -245,9 +253,8 @@ class _NotBegun(OSError):
 
 
 async def _once(pool: Pool, work: Work[T], deadline: float) -> T:
-    remaining = max(0.0, deadline - asyncio.get_running_loop().time())
     try:
-        connection = await pool.acquire(timeout=remaining)
+        connection = await pool.acquire(timeout=_until(deadline))
     except FAILURES as error:
         raise _NotBegun from error
     try:
@@ -296,6 +303,10 @@ async def _ending_in_time(pool: Pool, work: Coroutine[None, None, None]) -> None
 def _milliseconds(timeout: float) -> int:
     # The server ends the statement before the client gives up, so that its answer says why.
     return max(1, int(timeout * 900))
+
+
+def _until(deadline: float) -> float:
+    return max(0.0, deadline - asyncio.get_running_loop().time())
 
 
 def _is_late(deadline: float, pause: float) -> bool:

@@ -1,0 +1,153 @@
+"""When the pool opens another connection, and what a new connection asks of the server."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.support import postgres
+from tests.support.clock import START
+
+from runtara_domain.model import Caller, CheckpointWrite, Registration
+from runtara_domain.status import OPEN, WORKING
+from runtara_persistence.postgres import connection, line
+from runtara_persistence.postgres.line import Line
+from runtara_persistence.postgres.persistence import PostgresPersistence
+
+LONG = 600.0
+CONNECTIONS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE application_name = 'runtara' AND datname = current_database()
+"""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with postgres.migrated_database() as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No step waits for long enough to have another connection opened, unless a test says so."""
+    monkeypatch.setattr(line, "_FEW", 2)
+    monkeypatch.setattr(line, "_OPENING", LONG)
+
+
+class Steps:
+    """Steps in a line, each of which ends when it is told to."""
+
+    def __init__(self, size: int) -> None:
+        self.line = Line(lambda: size)
+        self.begun: list[str] = []
+        self._over: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def add(self, *names: str, seconds: float = LONG) -> None:
+        for name in names:
+            self._over[name] = asyncio.Event()
+            self._tasks[name] = asyncio.create_task(self._step(name, seconds))
+            await asyncio.sleep(0)
+
+    async def let_end(self, name: str) -> None:
+        self._over[name].set()
+        await asyncio.sleep(0)
+
+    async def end(self, name: str) -> None:
+        await self.let_end(name)
+        await self._tasks[name]
+        await asyncio.sleep(0)
+
+    async def cancel(self, name: str) -> None:
+        self._tasks[name].cancel()
+        await asyncio.wait([self._tasks[name]])
+
+    async def until_begun(self, name: str) -> None:
+        async with asyncio.timeout(30):
+            while name not in self.begun:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+    async def _step(self, name: str, seconds: float) -> None:
+        async with self.line.turn(seconds):
+            self.begun.append(name)
+            await self._over[name].wait()
+
+
+async def test_a_step_takes_the_connection_of_another_that_has_ended() -> None:
+    steps = Steps(size=3)
+    await steps.add("a", "b", "c", "d", "e")
+    assert steps.begun == ["a", "b", "c"]
+
+    await steps.end("b")
+    assert steps.begun == ["a", "b", "c", "d"]
+    await steps.end("a")
+    assert steps.begun[-1] == "e"
+
+
+async def test_a_step_that_has_waited_long_begins_anyway(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After that, it counts as the others do."""
+    monkeypatch.setattr(line, "_OPENING", 0.001)
+    steps = Steps(size=0)
+    await steps.add("a", "b", "c")
+    await steps.until_begun("c")
+
+    monkeypatch.setattr(line, "_OPENING", LONG)
+    await steps.add("d")
+    await steps.end("a")
+    assert "d" not in steps.begun
+    await steps.end("b")
+    assert "d" in steps.begun
+
+
+async def test_a_step_waits_no_longer_than_it_may() -> None:
+    steps = Steps(size=2)
+    await steps.add("a", "b")
+    await steps.add("hasty", seconds=0.001)
+    await steps.until_begun("hasty")
+
+
+async def test_a_cancelled_step_leaves_the_line() -> None:
+    """Also one whose turn had just come: the next step gets it."""
+    steps = Steps(size=2)
+    await steps.add("a", "b", "c", "d", "e")
+    await steps.cancel("c")
+    await steps.end("a")
+    assert steps.begun == ["a", "b", "d"]
+
+    await steps.add("f")
+    await steps.let_end("b")
+    # The cancelled step has not run since its turn came.
+    await steps.cancel("e")
+    await steps.until_begun("f")
+
+
+async def test_many_quick_steps_need_few_connections(url: str) -> None:
+    async with PostgresPersistence(url, pool_size=10) as persistence:
+        await asyncio.gather(*(persistence.instances.run_state("i") for _ in range(50)))
+        stranger = await asyncpg.connect(url)
+        assert await stranger.fetchval(CONNECTIONS) == 2
+        await stranger.close()
+
+
+async def test_no_second_connection_asks_for_built_in_types(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one does: if the driver no longer calls our method, its answers help none."""
+    asked: list[object] = []
+    ask = asyncpg.Connection._introspect_types  # type: ignore[attr-defined]
+
+    async def counting(self: object, oids: object, *rest: Any) -> object:
+        asked.append(oids)
+        return await ask(self, oids, *rest)
+
+    monkeypatch.setattr(asyncpg.Connection, "_introspect_types", counting)
+    monkeypatch.setattr(connection, "_TYPES", {})
+    counts = []
+    for number in range(2):
+        async with PostgresPersistence(url) as persistence:
+            await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
+            write = CheckpointWrite(f"step-{number}", b"")
+            await persistence.checkpoints.save(Caller("i"), write, when=WORKING, at=START)
+        counts.append(len(asked))
+    assert counts[0] == counts[1] > 0
