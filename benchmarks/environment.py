@@ -37,6 +37,7 @@ from benchmarks.environments import (
     cpu,
     environment,
     floor,
+    idle,
     pss,
     rss,
 )
@@ -199,7 +200,7 @@ async def sleepers(url: str, folder: Path, options: argparse.Namespace) -> Repor
 
 
 async def waking(url: str, folder: Path, options: argparse.Namespace) -> Report:
-    """Measure how long it takes to launch so many that are due at once."""
+    """Measure how long it takes to launch so many that are due at once, and what CPU they use."""
     async with environment(url, folder) as here:
         image = await here.image(WORKFLOWS, "short")
         # It has a warm interpreter started.
@@ -207,17 +208,44 @@ async def waking(url: str, folder: Path, options: argparse.Namespace) -> Report:
         # By then a renewal of the lease has brought them.
         due = datetime.now(UTC) + timedelta(seconds=12)
         names = await _put_to_sleep(url, image, options.waking, due)
+        names_of = ("environment", "spawner", "warm interpreter")
+        servers = dict(zip(names_of, here.servers(), strict=False))
+        await asyncio.sleep(due.timestamp() - time.time() - 0.1)
+        before, machine = {name: cpu(pid) for name, pid in servers.items()}, idle()
         moments = await asyncio.gather(*(here.marks.moment(name, "started") for name in names))
-        await here.at_rest()
+        while (await here.client.health()).open_launches:  # noqa: ASYNC110  # It is only polled.
+            await asyncio.sleep(0.2)
         ended = time.time()
+        used = {name: cpu(pid) - before[name] for name, pid in servers.items()}
+        unused = idle() - machine
+        used["processes"] = sum(
+            [
+                (launch.cpu_usage_usec or 0) / 1e6
+                async for launch in here.client.launches.list()
+                if launch.instance_id in set(names)
+            ]
+        )
         async with floor(here) as bare:
-            beside = (await bare.launches(options.waking, 32))["all"]
+            before, machine = {"environment": cpu(here.pid), "parent": cpu(bare.pid)}, idle()
+            found = await bare.launches(options.waking, 32)
+            beside = found["all"]
+            below = {
+                "environment": cpu(here.pid) - before["environment"],
+                "parent": cpu(bare.pid) - before["parent"],
+                "processes": sum(found["cpu"]),
+            }
+            unused_below = idle() - machine
     last, over = max(moments) - due.timestamp(), ended - due.timestamp()
     print(f"{options.waking} due at once, 32 slots")
     print(f"  all at their first line after {last:.1f} s, all over after {over:.1f} s")
     print(f"  as many forks of the floor: {beside:.1f} s; {last / beside:.2f} and", end=" ")
     print(f"{over / beside:.2f} of it")
-    return {"first line": last, "over": over, "floor": beside}
+    for name, parts, rest in (("launch", used, unused), ("floor", below, unused_below)):
+        shares = ", ".join(
+            f"{part} {seconds / options.waking * 1000:.1f}" for part, seconds in parts.items()
+        )
+        print(f"  CPU of a {name}, ms: {shares}; unused {rest / options.waking * 1000:.1f}")
+    return {"first line": last, "over": over, "floor": beside, "cpu": used, "floor's cpu": below}
 
 
 _ASLEEP = """

@@ -254,6 +254,12 @@ def cpu(pid: int) -> float:
         return 0.0
 
 
+def idle() -> float:
+    """Give the seconds that all CPUs together have been idle or waiting for the disk."""
+    _, _, _, _, unused, waiting, *_ = Path("/proc/stat").read_text().split()
+    return (int(unused) + int(waiting)) / _TICKS
+
+
 def pss(pid: int) -> int:
     """Give a process's share of memory, in bytes."""
     return _memory(pid, "smaps_rollup", "Pss:")

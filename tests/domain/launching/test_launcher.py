@@ -428,6 +428,31 @@ async def test_no_more_is_launched_than_there_are_slots(world: World) -> None:
         assert world.placement().living() == ["a", "c", "d"]
 
 
+async def test_while_instances_wait_few_slots_are_filled_together(world: World) -> None:
+    """A claim of each by itself would cost more than the launches; none waits for long."""
+    calls = world.count_calls()
+    async with world.launcher(capacity=16) as launcher:
+        for number in range(32):
+            await start(world, launcher, f"i{number:02}")
+        placement = world.placement()
+        # The claim that follows finds that more instances wait.
+        placement.exit("i00", 1)
+        await world.settle()
+        before = calls["claim"]
+        placement.exit("i01", 1)
+        await world.settle()
+        assert (calls["claim"], len(placement.living())) == (before, 15)
+        placement.exit("i02", 1)
+        await world.settle()
+        assert (calls["claim"], len(placement.living())) == (before + 1, 16)
+
+        placement.exit("i03", 1)
+        await world.settle()
+        await world.pass_time(0.06, step=0.06)
+
+        assert (calls["claim"], len(placement.living())) == (before + 2, 16)
+
+
 async def test_an_image_that_can_not_run_blocks_its_instances(world: World) -> None:
     """They are blocked with the image's problem, and don't crash again and again."""
     problem = "Traceback: no module"

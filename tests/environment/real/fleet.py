@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import zipfile
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,11 +90,19 @@ class Fleet:
         finally:
             server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
-    async def image(self, source: str, target: str = "flow:run", **metadata: object) -> Image:
-        """Register a Python image of one module `flow`."""
+    async def image(
+        self,
+        source: str,
+        target: str = "flow:run",
+        *,
+        files: Mapping[str, str] | None = None,
+        **metadata: object,
+    ) -> Image:
+        """Register a Python image of a module `flow`, and of these files."""
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w") as archive:
-            archive.writestr("flow.py", source)
+            for name, content in {"flow.py": source, **(files or {})}.items():
+                archive.writestr(name, content)
         return await self._image(made.getvalue(), RunnerType.PYTHON, target=target, **metadata)
 
     async def program(self, source: str, interpreter: str = sys.executable) -> Image:

@@ -1,8 +1,11 @@
 """Images and ids that make no sense, in an environment that is a process of its own."""
 
+from pathlib import Path
+
 import pytest
 from tests.environment.real.fleet import TENANT, Fleet
 
+import runtara_sdk
 from runtara_domain.model.launches import InstanceStart
 from runtara_domain.status import State
 
@@ -49,6 +52,29 @@ async def test_an_image_that_does_not_import_blocks_its_instances(
     assert found is not None
     assert said in (found.problem or "")
     assert said in (instance.error or "")
+    assert [one.cause for one in await fleet.launches("i")] == ["refused"]
+    assert await environment.terminate() == 0
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+async def test_an_image_with_a_broken_sdk_of_its_own_blocks_its_instances(fleet: Fleet) -> None:
+    """The program of the SDK is compiled only for a launch, and not by the image's import."""
+    sdk = Path(runtara_sdk.__file__).parent
+    files = {str(each.relative_to(sdk.parent)): each.read_text() for each in sdk.rglob("*.py")}
+    image = await fleet.image(GOOD, files={**files, "runtara_sdk/__main__.py": "def x(:\n"})
+    environment = fleet.environment("a")
+    await environment.start()
+    await fleet.start(image, "i")
+
+    async def is_blocked() -> bool:
+        return (await fleet.instance("i")).state is State.PAUSED
+
+    await fleet.until(is_blocked)
+    found = await fleet.persistence.images.get(image.image_id)
+    assert found is not None
+    for said in (found.problem, (await fleet.instance("i")).error):
+        assert "runtara_sdk/__main__.py" in (said or "")
+        assert "SyntaxError" in (said or "")
     assert [one.cause for one in await fleet.launches("i")] == ["refused"]
     assert await environment.terminate() == 0
 

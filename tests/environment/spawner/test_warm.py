@@ -94,6 +94,27 @@ def test_a_package_runs_as_python_m_runs_it(
         assert log == f"__main__ frames.__main__ frames ['{number}']\n"
 
 
+def test_a_program_that_is_no_python_says_so(
+    spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any]
+) -> None:
+    """It is compiled before the fork. Corrected, it is launched by a new interpreter."""
+    package = Path(image["cwd"]) / "broken"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    program = package / "__main__.py"
+    program.write_text("def x(:\n")
+    warm = {**image, "modules": ["broken"]}
+
+    answer = spawner.launch(client, "a", "broken", warm=warm)
+
+    assert answer["problem"] == "import"
+    assert "SyntaxError" in answer["error"]
+    assert str(program) in answer["error"]
+    program.write_text("raise SystemExit(7)")
+    assert "ok" in spawner.launch(client, "b", "broken", warm=warm)
+    assert client.ended("b")["exit_code"] == 7
+
+
 def test_a_forked_launch_can_be_killed(
     spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any]
 ) -> None:

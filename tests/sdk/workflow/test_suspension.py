@@ -21,7 +21,11 @@ from runtara_sdk import (
     workflow,
 )
 from runtara_sdk.workflow import execute
+from runtara_sdk.workflow.engine import inbox
+from runtara_sdk.workflow.engine.inbox import SignalInbox
 from runtara_sdk.workflow.engine.outcome import Awaited, successor_of, waits
+from runtara_sdk.workflow.engine.run_end import RunEnd
+from runtara_sdk.workflow.engine.signals import Signals
 from runtara_sdk.workflow.errors import Superseded
 
 
@@ -193,6 +197,26 @@ async def test_a_running_instance_acknowledges_a_resume() -> None:
     await core.send("number", b"3")
 
     assert await running == Ended(Outcome.DONE, b"3")
+
+
+async def test_a_run_that_waits_for_an_answer_does_not_poll(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Answers bring signals. The run polls once it waits for none, however slow the core is."""
+    monkeypatch.setattr(inbox, "_QUIET", 0.01)
+    core, end, answer = Core(), RunEnd(), asyncio.Event()
+    signals = Signals(lambda: None, lambda: None, lambda: None)
+    polling = SignalInbox(MemoryStore(core), signals, end).run()
+
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(end.call_core(answer.wait))
+        listening = group.create_task(polling)
+        await asyncio.sleep(10 * inbox._QUIET)
+        assert core.listeners == 0
+        answer.set()
+        await asked
+        await core.until(lambda: core.listeners == 1)
+        listening.cancel()
 
 
 async def test_a_promise_of_several_is_heard_in_its_turn() -> None:

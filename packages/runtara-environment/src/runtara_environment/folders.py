@@ -18,7 +18,7 @@ from runtara_environment.spawner.output import LOG_NAME, OLDER_LOG_NAME, lost
 _ODD = re.compile(rb"[^A-Za-z0-9_.-]|\A\.")
 _LONGEST = 200
 _SMALL = 64 << 10
-"""Bytes of an input that is written within the event loop."""
+"""Bytes of a file that is written or read within the event loop."""
 _WORKSPACE, _ID = "workspace", ".id"
 INPUT, OUTPUT = "input.json", "output.json"
 
@@ -67,11 +67,12 @@ class LaunchFolder:
 
     def make(self, given: bytes | None) -> None:
         """Make it, with the instance's input."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.workspace.mkdir(exist_ok=True)
-        if not (self.instance / _ID).exists():
-            _write(self.instance / _ID, self.instance_id.encode())
-        _write(self.path / INPUT, given or b"{}")
+        instance, path = self.instance, self.path
+        for folder in (instance, instance / _WORKSPACE, path):
+            folder.mkdir(parents=True, exist_ok=True)
+        if not (instance / _ID).exists():
+            _write(instance / _ID, self.instance_id.encode())
+        _write(path / INPUT, given or b"{}")
 
     async def make_soon(self, given: bytes | None) -> None:
         """Make it as `make` does; a large input is written in a thread."""
@@ -79,6 +80,13 @@ class LaunchFolder:
             self.make(given)
         else:
             await asyncio.to_thread(self.make, given)
+
+    def has_large_output(self) -> bool:
+        """Return whether `output.json` is so large that it is to be read in a thread."""
+        try:
+            return (self.path / OUTPUT).lstat().st_size > _SMALL
+        except OSError:
+            return False
 
     def read_output(self, most: int) -> bytes | None:
         """Return the content of `output.json`; None if it is no file, or too large."""

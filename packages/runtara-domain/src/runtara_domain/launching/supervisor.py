@@ -156,8 +156,6 @@ class Supervisor:
             self.ended(launch_id, LaunchFailed(Cause.RUNNER_FAILED, reason).end)
         else:
             await self._begun(watched, handle)
-            if handle is not None or assignment.timeout is not None:
-                self.wake_up.set()
 
     async def _end_others(self, watched: Watched) -> None:
         """

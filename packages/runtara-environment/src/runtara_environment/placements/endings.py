@@ -1,5 +1,6 @@
 """How a process ended: the evidence that its spawner gives, and the files in its folder."""
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -57,6 +58,13 @@ def left_behind(folder: LaunchFolder) -> tuple[ProcessOutput | None, str]:
     except InvalidValue as error:
         logger.warning("%s: %s", folder.path, error)
         return None, stderr
+
+
+async def left_behind_soon(folder: LaunchFolder) -> tuple[ProcessOutput | None, str]:
+    """Return the same as `left_behind`; a large output is read in a thread."""
+    if folder.has_large_output():
+        return await asyncio.to_thread(left_behind, folder)
+    return left_behind(folder)
 
 
 def parsed_handle(handle: str | None) -> dict[str, Any] | None:

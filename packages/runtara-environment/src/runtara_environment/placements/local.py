@@ -18,7 +18,7 @@ from runtara_domain.ports.images import Images
 from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
 from runtara_environment.folders import LaunchFolder, safe_name
 from runtara_environment.images.cache import ImageCache
-from runtara_environment.placements.endings import end_of, left_behind, parsed_handle, storable
+from runtara_environment.placements.endings import end_of, left_behind_soon, parsed_handle, storable
 from runtara_environment.placements.orders import start_order
 from runtara_environment.placements.spawner import (
     SpawnerClient,
@@ -387,7 +387,7 @@ class LocalPlacement:
         self._spawn(self._judge(launch_id, launched, end))
 
     async def _judge(self, launch_id: str, launched: _Launched, end: LaunchEnd) -> None:
-        output, stderr = await asyncio.to_thread(left_behind, launched.folder)
+        output, stderr = await left_behind_soon(launched.folder)
         self._tell(launch_id, replace(end, output=output, stderr=stderr))
 
     def _tell(self, launch_id: str, end: LaunchEnd) -> None:

@@ -49,16 +49,15 @@ def main(arguments: list[str]) -> int:
     if sys.path[:1] == [str(Path(__file__).parent)]:
         del sys.path[0]
     orders = socket.socket(fileno=int(arguments[0]))
-    problem = _imported(arguments[1:]) or _unforkable(orders.fileno())
-    _answer(orders, problem or {"ready": True})
-    if problem is not None:
-        return 1
+    answer = _imported(arguments[1:]) or _unforkable(orders.fileno()) or {"ready": True}
     # Frozen, because in a forked process the collector would copy the page of each tracked object.
     gc.collect()
     gc.freeze()
-    while (order := _received(orders)) is not None:
-        _answer(orders, _launched(orders, *order))
-    return 0
+    _answer(orders, answer)
+    while "problem" not in answer and (order := _received(orders)) is not None:
+        answer = _launched(orders, *order)
+        _answer(orders, answer)
+    return int("problem" in answer)
 
 
 def _imported(modules: list[str]) -> dict[str, Any] | None:
@@ -116,10 +115,17 @@ def _answer(orders: socket.socket, answer: dict[str, Any]) -> None:
 
 
 def _launched(orders: socket.socket, order: dict[str, Any], received: int) -> dict[str, Any]:
-    """Fork twice, so that the process becomes a child of the spawner, which gets its exit code."""
+    """
+    Fork twice, so that the process becomes a child of the spawner, which gets its exit code.
+
+    The answer is the pid, or the problem of an image that has its own program, which is no Python.
+    """
     if "argv" in order:
         # Before the fork, so that it is found once.
-        _found(order["argv"][0])
+        try:
+            _found(order["argv"][0])
+        except BaseException:
+            return {"problem": "import", "text": traceback.format_exc()}
     reading, writing = os.pipe()
     middle = os.fork()
     if middle == 0:

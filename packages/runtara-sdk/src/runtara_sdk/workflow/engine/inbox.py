@@ -12,7 +12,11 @@ from runtara_sdk.workflow.engine.signals import Signals
 from runtara_sdk.workflow.engine.store import DurableStore, Polled
 
 _QUIET = 0.1
-"""Seconds until a run without promises polls: a short run gets signals with answers to saves."""
+"""
+Seconds until a run without promises polls, unless it then waits for the core's answer to a call.
+
+The answers to saves bring signals, so a short run never polls, even on a busy machine.
+"""
 
 _BREATH = 0.02
 """
@@ -65,7 +69,8 @@ class SignalInbox:
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        await self._until_changed(_QUIET)
+        while not await self._until_changed(_QUIET) and self._end.asking:
+            pass
         while True:
             self._changed.clear()
             if self._signals.is_cancelled or self._signals.is_pausing:
@@ -119,8 +124,10 @@ class SignalInbox:
     async def _poll(self, names: list[str], wait: timedelta) -> Polled:
         return await self._end.call_core(lambda: self._store.poll(names, wait))
 
-    async def _until_changed(self, seconds: float) -> None:
+    async def _until_changed(self, seconds: float) -> bool:
+        """Return whether the awaited names have changed within these seconds."""
         # Not wait_for: in Python 3.11 it swallows a cancel that comes together with the change.
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._changed.wait()
+                return await self._changed.wait()
+        return False

@@ -17,9 +17,11 @@ class RunEnd:
     The outcome of a run, or the error with which it can't go on, once that is decided.
 
     After that every durable call blocks for ever: no user code goes on, and none is unwound.
+    asking: how many calls to the core are under way.
     """
 
     def __init__(self) -> None:
+        self.asking = 0
         self.outcome: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
 
     @property
@@ -50,12 +52,15 @@ class RunEnd:
 
     async def call_core(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call the core; if that fails, the run ends with the error, and this blocks for ever."""
+        self.asking += 1
         try:
             with entered(None):
                 return await call()
         except RuntaraError as error:
             # User code can mend none of these: an outage, a newer run, an end from outside.
             await self.finish_and_block(error)
+        finally:
+            self.asking -= 1
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Run a background task; its error ends the run."""
