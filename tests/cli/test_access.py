@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from runtara_cli import access, codes, errors, words
-from runtara_cli.access import VARIABLE, Access, DevFile
+from runtara_cli.access import VARIABLE, Access
+from runtara_cli.dev_file import DevFile
 from runtara_protocol.quic.certificates import LocalAuthority
 from runtara_sdk.errors import ConnectionFailed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.server_process import environment
 
-from runtara_cli.access import DevFile
+from runtara_cli.dev_file import DevFile
 
 
 def give(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -10,9 +10,10 @@ from tests.support.clock import START
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.verdicts import judge
 from runtara_domain.model.environments import Lease, NewEnvironment
-from runtara_domain.model.images import Image, NewImage, RunnerType
+from runtara_domain.model.images import NewImage
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, Closed, Closing, InstanceStart, Offer, Started
+from runtara_domain.model.stored_images import Image, RunnerType
 from runtara_domain.model.verdicts import LaunchedInstance, Verdict
 from runtara_domain.ports.persistence import Persistence
 

@@ -10,8 +10,8 @@ from tests.contract.states import TENANT, put_instance
 from tests.support.clock import START
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.environments import EnvironmentKind
 from runtara_domain.model.launches import Offer
+from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import SignalType, State
 

@@ -21,8 +21,9 @@ from tests.support.clock import START
 
 from runtara_domain.error import InvalidValue
 from runtara_domain.model import Caller, Ending
-from runtara_domain.model.images import MAX_CHUNK_BYTES, ImageFilter, NewImage, RunnerType
+from runtara_domain.model.images import MAX_CHUNK_BYTES, ImageFilter, NewImage
 from runtara_domain.model.limits import Limit, Scope
+from runtara_domain.model.stored_images import RunnerType
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, State
 

@@ -21,11 +21,11 @@ from tests.contract.states import EARLIER, TENANT, put_instance
 from tests.support.clock import START
 
 from runtara_domain.model import Registration
-from runtara_domain.model.environments import EnvironmentKind
 from runtara_domain.model.interventions import Retry
 from runtara_domain.model.launch_ends import Cause, LaunchEnd, OutputStatus, ProcessOutput
 from runtara_domain.model.launches import Assignment, Offer
 from runtara_domain.model.limits import Hold, Limit, Scope
+from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, SignalType, State
 

@@ -8,9 +8,9 @@ from tests.contract.launching import hold_lease, offer_all, put_image, start
 from tests.contract.states import TENANT
 from tests.support.clock import START
 
-from runtara_domain.model.instance_lists import Awaited
 from runtara_domain.model.launches import Claims
 from runtara_domain.model.limits import Limit, Scope
+from runtara_domain.model.waits import Awaited
 from runtara_domain.ports.persistence import Persistence
 
 MINUTE = timedelta(minutes=1)

@@ -17,8 +17,9 @@ import pytest
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.model import Instance
 from runtara_domain.model.environments import NewEnvironment
-from runtara_domain.model.images import Image, NewImage, RunnerType
+from runtara_domain.model.images import NewImage
 from runtara_domain.model.launches import InstanceStart
+from runtara_domain.model.stored_images import Image, RunnerType
 from runtara_domain.model.stored_launches import Launch, LaunchFilter
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import State

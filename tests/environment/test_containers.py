@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.environment.conftest import TENANT, Here
 
-from runtara_domain.model.images import Image, RunnerType
 from runtara_domain.model.interventions import Stop
+from runtara_domain.model.stored_images import Image, RunnerType
 from runtara_domain.model.stored_launches import Launch
 from runtara_domain.status import State
 from runtara_environment.placements.local import LocalPlacement, LocalSettings

@@ -12,9 +12,9 @@ import pytest
 from tests.environment import test_local_contract
 from tests.environment.conftest import Here, end_programs
 
-from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
+from runtara_domain.model.stored_images import Image
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import LaunchFailed, StopSignal
 from runtara_environment.placement_suite import ClusterContract, Rig, running_core

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from tests.environment.conftest import TENANT, Here
 
-from runtara_domain.model.images import Image
+from runtara_domain.model.stored_images import Image
 from runtara_domain.ports.placements import Placement
 from runtara_environment import container
 from runtara_environment.folders import LaunchFolder

@@ -12,7 +12,7 @@ import pytest
 from tests.environment.conftest import Here, zipped
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.images import RunnerType
+from runtara_domain.model.stored_images import RunnerType
 from runtara_domain.ports.placements import LaunchFailed
 from runtara_environment.folders import LaunchFolder, safe_name
 from runtara_environment.identity import IdentityTaken, held_identity

@@ -14,8 +14,8 @@ from tests.architecture.house import ROOT
 from tests.environment.conftest import Here
 from tests.support.server_process import environment
 
-from runtara_domain.model.images import RunnerType
 from runtara_domain.model.launch_ends import Cause
+from runtara_domain.model.stored_images import RunnerType
 from runtara_environment.config import EnvironmentSettings
 from runtara_environment.images.metadata import KEYS
 from runtara_environment.runtime import EnvironmentRuntime

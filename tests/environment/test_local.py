@@ -10,8 +10,8 @@ import pytest
 from tests.environment.conftest import Here, zipped
 
 from runtara_domain.launching.attention import Patience
-from runtara_domain.model.images import RunnerType
 from runtara_domain.model.interventions import Stop
+from runtara_domain.model.stored_images import RunnerType
 from runtara_domain.status import State
 
 WAITS = "echo begun; exec sleep 1000"

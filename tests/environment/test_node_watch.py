@@ -7,8 +7,9 @@ import pytest
 from tests.support.clock import FrozenClock
 
 from runtara_domain.error import DatabaseError
-from runtara_domain.model.environments import Environment, EnvironmentKind, NewEnvironment
+from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.launch_ends import Cause
+from runtara_domain.model.stored_environments import Environment, EnvironmentKind
 from runtara_environment.placements.ray_cluster.nodes import MISSED, NodeWatch
 from runtara_persistence.memory import MemoryPersistence
 

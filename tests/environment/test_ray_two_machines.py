@@ -27,8 +27,9 @@ from tests.support.machines import HERE, THERE, OtherMachine, other_machine
 from tests.support.postgres import PostgresServer
 
 from runtara_domain.model import CustomSignal
-from runtara_domain.model.images import NewImage, RunnerType
+from runtara_domain.model.images import NewImage
 from runtara_domain.model.launches import InstanceStart
+from runtara_domain.model.stored_images import RunnerType
 from runtara_domain.model.stored_launches import Launch, LaunchFilter
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, State

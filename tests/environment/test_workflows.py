@@ -10,8 +10,8 @@ import pytest
 from tests.environment.conftest import TENANT, Here, zipped
 
 from runtara_domain.model import CustomSignal
-from runtara_domain.model.images import Image, RunnerType
 from runtara_domain.model.interventions import Stop
+from runtara_domain.model.stored_images import Image, RunnerType
 from runtara_domain.status import OPEN, State
 from runtara_persistence.sqlite.persistence import SqlitePersistence
 from runtara_server.config import Settings

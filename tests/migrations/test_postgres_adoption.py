@@ -10,7 +10,8 @@ from tests.support import postgres
 from tests.support.clock import START
 
 from runtara_domain.model import Caller, CheckpointWrite, Claim, InstanceFilter, Registration
-from runtara_domain.model.images import ImageFilter, RunnerType
+from runtara_domain.model.images import ImageFilter
+from runtara_domain.model.stored_images import RunnerType
 from runtara_domain.status import OPEN, WORKING, InstanceStatus, SignalType
 from runtara_migrations.ledger import MigrationError
 from runtara_migrations.migrate import migrate

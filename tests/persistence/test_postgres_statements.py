@@ -27,10 +27,10 @@ from runtara_domain.model import (
     RetryAttempt,
     Signal,
 )
-from runtara_domain.model.environments import EnvironmentKind
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Offer
 from runtara_domain.model.limits import Hold, Limit, Scope
+from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.model.stored_launches import LaunchFilter
 from runtara_domain.status import ANY, OPEN, WORKING, SignalType, State
 from runtara_persistence.postgres import claiming, starting

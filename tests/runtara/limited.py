@@ -23,9 +23,10 @@ from runtara.embedded.placement import InlinePlacement
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.launching.lease import LeaseTimes
-from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
-from runtara_domain.model.images import LOCAL
+from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_domain.model.stored_environments import EnvironmentKind
+from runtara_domain.model.stored_images import LOCAL
 from runtara_domain.system_clock import SystemClock
 from runtara_persistence.connect import connect
 

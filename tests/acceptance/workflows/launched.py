@@ -16,7 +16,7 @@ from tests.environment.conftest import Here, zipped
 
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.model import CustomSignal, Instance, Signal
-from runtara_domain.model.images import Image, RunnerType
+from runtara_domain.model.stored_images import Image, RunnerType
 from runtara_domain.status import OPEN, SignalType, State
 from runtara_environment.placement_suite.core import running_core
 from runtara_sdk.workflow import successor_in

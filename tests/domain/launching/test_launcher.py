@@ -15,11 +15,12 @@ from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher
 from runtara_domain.launching.lease import LeaseTimes
-from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
+from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.interventions import Stop
 from runtara_domain.model.launch_ends import Cause
 from runtara_domain.model.launches import Assignment, Claims, InstanceStart, Offer, OpenLaunch
 from runtara_domain.model.limits import Limit, Scope
+from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.ports.placements import LaunchFailed, StopSignal
 from runtara_domain.status import State
 

@@ -7,7 +7,8 @@ import pytest
 from tests.support.clock import FrozenClock
 
 from runtara_domain.launching.lease import LeaseKeeper, LeaseTimes
-from runtara_domain.model.environments import EnvironmentKind, Lease, NewEnvironment
+from runtara_domain.model.environments import Lease, NewEnvironment
+from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.ports.environments import Environments
 
 SECOND = timedelta(seconds=1)

@@ -20,10 +20,11 @@ from runtara_domain.model import (
     Registration,
     Sleep,
 )
-from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
-from runtara_domain.model.images import Image
+from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
+from runtara_domain.model.stored_environments import EnvironmentKind
+from runtara_domain.model.stored_images import Image
 from runtara_domain.model.stored_launches import Launch, LaunchFilter
 from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
 from runtara_domain.ports.schedules import Calendar

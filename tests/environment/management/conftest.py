@@ -16,8 +16,8 @@ from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.model import Caller, Ending, Event, EventType, Registration
 from runtara_domain.model.environments import NewEnvironment
-from runtara_domain.model.images import LOCAL, RunnerType
 from runtara_domain.model.launches import Assignment
+from runtara_domain.model.stored_images import LOCAL, RunnerType
 from runtara_domain.model.stored_launches import Launch
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import LogPiece

@@ -9,7 +9,7 @@ import pytest
 from tests.environment.management.conftest import Port
 from tests.support.raw_client import raw_client
 
-from runtara_domain.model.images import RunnerType
+from runtara_domain.model.stored_images import RunnerType
 from runtara_management_sdk import ImageInUse, ImageNotFound, Runner
 from runtara_management_sdk.transport import Transport
 from runtara_protocol.frame import HEADER_SIZE, MessageType, encode

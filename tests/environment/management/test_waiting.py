@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runtara_domain.model.instance_lists import awaited
+from runtara_domain.model.waits import awaited
 from runtara_environment.management_handlers.translation import waiting
 
 AT = "2026-11-29T12:00:00+00:00"

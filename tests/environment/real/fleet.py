@@ -21,8 +21,9 @@ from tests.support.server_process import ServerProcess
 
 from runtara_domain.model import Instance
 from runtara_domain.model.history import EventFilter
-from runtara_domain.model.images import Image, NewImage, RunnerType
+from runtara_domain.model.images import NewImage
 from runtara_domain.model.launches import InstanceStart, OpenLaunch
+from runtara_domain.model.stored_images import Image, RunnerType
 from runtara_domain.model.stored_launches import Launch, LaunchFilter
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import State

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from tests.environment.conftest import TENANT, Here
 
-from runtara_domain.model.images import Image
 from runtara_domain.model.interventions import Stop
+from runtara_domain.model.stored_images import Image
 from runtara_domain.status import State
 
 # The first life notes when it is about to die; the second completes.

@@ -17,7 +17,7 @@ from tests.environment.real.fleet import Fleet, opened
 from tests.support.environment_process import EnvironmentProcess
 
 from runtara_domain.model import CustomSignal
-from runtara_domain.model.images import Image
+from runtara_domain.model.stored_images import Image
 from runtara_domain.model.stored_launches import LaunchFilter
 from runtara_domain.status import OPEN, State
 

@@ -11,8 +11,9 @@ from tests.support.clock import FrozenClock
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
-from runtara_domain.model.environments import Environment, NewEnvironment
+from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.launches import Assignment, InstanceStart
+from runtara_domain.model.stored_environments import Environment
 from runtara_persistence.memory import MemoryPersistence
 
 _STEPS = ("launches", "environments", "images", "instances", "signals")

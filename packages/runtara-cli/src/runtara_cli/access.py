@@ -1,54 +1,19 @@
 """Finds a command's environment: named by an option or a variable, or that of `runtara dev`."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from runtara_cli.dev_file import DevFile
     from runtara_management_sdk import ManagementClient
 
 FOLDER = ".runtara"
-FILE = "dev.json"
 VARIABLE = "RUNTARA_ENVIRONMENT_ADDR"
-
-
-@dataclass(frozen=True, slots=True)
-class DevFile:
-    """
-    The content of `.runtara/dev.json`, in which `runtara dev` describes itself.
-
-    The file stays when `runtara dev` ends, so that the next one listens on the same ports. pid: the
-    process that wrote the file. database_url: empty if the user gave a URL, which may have a
-    password.
-    """
-
-    environment_addr: str
-    core_addr: str
-    tls_ca: str
-    tenant_id: str
-    database_url: str
-    pid: int
-
-    def write(self, folder: Path) -> None:
-        """Write the file into a folder `.runtara`, in one atomic step."""
-        named = {name: getattr(self, name) for name in self.__slots__}
-        temporary = folder / f"{FILE}.{os.getpid()}"
-        temporary.write_text(json.dumps({"format": 1, **named}, indent=2) + "\n")
-        temporary.replace(folder / FILE)
-
-    @classmethod
-    def read(cls, folder: Path) -> "DevFile | None":
-        """Read the file of a folder `.runtara`; None if it is missing or can't be used."""
-        try:
-            found: Any = json.loads((folder / FILE).read_text())
-            return cls(**{name: found[name] for name in cls.__slots__})
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +67,11 @@ def find(
     return Access(dev.environment_addr, dev.tls_ca, tenant_id or dev.tenant_id, folder)
 
 
-def nearest(start: Path | None = None) -> tuple[Path, DevFile] | None:
+def nearest(start: Path | None = None) -> "tuple[Path, DevFile] | None":
     """Find the nearest `.runtara/` in a folder or above it; return its folder and its file."""
+    # Only now: a command with an address needs no file.
+    from runtara_cli.dev_file import DevFile
+
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
         found = DevFile.read(folder / FOLDER)

@@ -31,9 +31,9 @@ from runtara_sdk.errors import ConfigurationError, ConnectionFailed, ServerError
 
 if TYPE_CHECKING:
     from runtara_domain.launching.launcher import Launcher
-    from runtara_domain.model.images import RunnerType
     from runtara_domain.model.interventions import Stopped
     from runtara_domain.model.launches import Claims, InstanceStart, Offer
+    from runtara_domain.model.stored_images import RunnerType
     from runtara_domain.model.stored_launches import Launch
     from runtara_domain.ports.clock import Clock
     from runtara_domain.ports.placements import LogPiece

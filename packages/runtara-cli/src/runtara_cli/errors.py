@@ -3,7 +3,8 @@
 import os
 
 from runtara_cli import codes
-from runtara_cli.access import FILE, FOLDER, VARIABLE, Access
+from runtara_cli.access import FOLDER, VARIABLE, Access
+from runtara_cli.dev_file import FILE
 from runtara_management_sdk import ImageInUse, ImageNotFound, NotFound
 from runtara_sdk.errors import (
     ConfigurationError,

@@ -17,7 +17,7 @@ from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.launching.lease import LeaseTimes
 from runtara_domain.model.environments import NewEnvironment
-from runtara_domain.model.images import LOCAL, Image
+from runtara_domain.model.stored_images import LOCAL, Image
 from runtara_domain.model.stored_launches import Launch
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import KeepsFolders, KeepsLogs, LogPiece, Placement

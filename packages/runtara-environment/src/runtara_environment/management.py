@@ -16,8 +16,8 @@ from runtara_domain.launching.operations import InstanceOperations
 if TYPE_CHECKING:
     from runtara_domain.launching.crashes import CrashPolicy
     from runtara_domain.launching.launcher import Launcher
-    from runtara_domain.model.images import Image, RunnerType
     from runtara_domain.model.launches import Offer
+    from runtara_domain.model.stored_images import Image, RunnerType
     from runtara_domain.model.stored_launches import Launch
     from runtara_domain.ports.clock import Clock
     from runtara_domain.ports.persistence import Persistence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runtara_protocol.server.streams import Upload
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Management:
     """
     The environment, for the handlers of its port.
@@ -77,7 +77,7 @@ class Management:
         self.ending.tell()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ManagementRequest:
     """The context of a request besides its message; upload: the bytes that follow it."""
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runtara_management_sdk.client import ManagementClient
+    from runtara_management_sdk.environment_records import Environment
     from runtara_management_sdk.errors import (
         Conflict,
         ImageInUse,
@@ -13,24 +14,22 @@ if TYPE_CHECKING:
         NotFound,
         Unsupported,
     )
+    from runtara_management_sdk.image_records import Image, RegisteredImage, Runner
     from runtara_management_sdk.instance_records import Checkpoint, Event, Instance, Launch
-    from runtara_management_sdk.list_records import InstanceFilter, InstanceSummary, Status, Waiting
+    from runtara_management_sdk.list_records import InstanceFilter, InstanceSummary
     from runtara_management_sdk.operator_records import (
-        Environment,
         Granularity,
         Health,
         Hold,
-        Image,
         Limit,
         MetricsBucket,
         Queue,
-        RegisteredImage,
-        Runner,
         Scope,
     )
     from runtara_management_sdk.result_records import Forked, Imported, Sent, Started
     from runtara_management_sdk.schedule_records import LocalTimeRule, Overlap, Schedule, Tick
     from runtara_management_sdk.settings import ManagementSettings
+    from runtara_management_sdk.states import Status, Waiting
 
 __all__ = [
     "Checkpoint",
@@ -89,20 +88,21 @@ _NAMES = {
     "list_records": (
         "InstanceFilter",
         "InstanceSummary",
-        "Status",
-        "Waiting",
+    ),
+    "states": ("Status", "Waiting"),
+    "environment_records": ("Environment",),
+    "image_records": (
+        "Image",
+        "RegisteredImage",
+        "Runner",
     ),
     "operator_records": (
-        "Environment",
         "Granularity",
         "Health",
         "Hold",
-        "Image",
         "Limit",
         "MetricsBucket",
         "Queue",
-        "RegisteredImage",
-        "Runner",
         "Scope",
     ),
     "schedule_records": (

@@ -8,9 +8,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from runtara_management_sdk import operator_reading, reading
+from runtara_management_sdk import image_reading, reading
 from runtara_management_sdk.answers import Asks
-from runtara_management_sdk.operator_records import Image, RegisteredImage, Runner
+from runtara_management_sdk.image_records import Image, RegisteredImage, Runner
 from runtara_protocol.pb import environment_pb2 as pb
 
 CHUNK = 256 * 1024
@@ -47,7 +47,7 @@ class Images:
             name=name,
             description=description,
             binary_size=size,
-            runner_type=operator_reading.RUNNERS[runner],
+            runner_type=image_reading.RUNNERS[runner],
             metadata=None if metadata is None else json.dumps(dict(metadata)).encode(),
             sha256=sha256,
         )
@@ -89,7 +89,7 @@ class Images:
             )
             answer = await self._transport.ask(pb.RpcRequest(list_images=request))
             for message in answer.images:
-                yield operator_reading.image(message)
+                yield image_reading.image(message)
             offset += len(answer.images)
             if not answer.images or offset >= answer.total_count:
                 return
@@ -98,7 +98,7 @@ class Images:
         """Return an image; None if there is none, or if it is another tenant's."""
         request = pb.GetImageRequest(image_id=image_id, tenant_id=tenant_id)
         answer = await self._transport.ask(pb.RpcRequest(get_image=request))
-        return operator_reading.image(answer.image) if answer.found else None
+        return image_reading.image(answer.image) if answer.found else None
 
     async def delete(self, image_id: str, tenant_id: str) -> None:
         """

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from runtara_management_sdk.list_records import Status, Waiting
+from runtara_management_sdk.states import Status, Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from runtara_management_sdk import reading
-from runtara_management_sdk.list_records import InstanceFilter, Status
+from runtara_management_sdk.states import Status
 from runtara_protocol.pb import environment_pb2 as pb
 from runtara_sdk.errors import InstanceNotFound
 
 if TYPE_CHECKING:
     from runtara_management_sdk.answers import Asks
     from runtara_management_sdk.instance_records import Checkpoint, Event, Instance
-    from runtara_management_sdk.list_records import InstanceSummary
+    from runtara_management_sdk.list_records import InstanceFilter, InstanceSummary
     from runtara_management_sdk.result_records import Forked, Imported, Sent, Started
 
 PAGE = 100
@@ -26,8 +26,6 @@ HOLD = timedelta(seconds=30)
 _LARGE = 64 * 1024
 _COPIED = 120.0
 """Seconds that an export or import of 60 MiB may take beyond the request timeout."""
-
-ANY = InstanceFilter()
 
 
 class Instances:
@@ -115,41 +113,45 @@ class Instances:
                 return found
 
     async def list(
-        self, which: InstanceFilter = ANY, *, order_by: str | None = None
+        self, which: InstanceFilter | None = None, *, order_by: str | None = None
     ) -> AsyncIterator[InstanceSummary]:
         """
-        Yield instances, newest first.
+        Yield instances, newest first; without a filter, all of them.
 
         order_by: `created_at_desc`, `created_at_asc`, `finished_at_desc` or `finished_at_asc`. An
         environment too old for one of the filters raises RequestNotKnown before the first instance.
         """
+        from runtara_management_sdk import list_reading
+
         after: str | None = None
         while True:
-            request = reading.listing(which, order_by, PAGE)
-            filters = reading.newer_fields(request)
+            request = list_reading.listing(which, order_by, PAGE)
+            filters = list_reading.newer_fields(request)
             request.count_limit = 0
             if after is not None:
                 request.after = after
             answer = await self._transport.ask(pb.RpcRequest(list_instances=request))
-            reading.require_known(filters, answer)
+            list_reading.require_known(filters, answer)
             for message in answer.instances:
-                yield reading.summary(message)
+                yield list_reading.summary(message)
             after = reading.field(answer, "next")
             if after is None:
                 return
 
-    async def count(self, which: InstanceFilter = ANY, *, limit: int | None = None) -> int:
+    async def count(self, which: InstanceFilter | None = None, *, limit: int | None = None) -> int:
         """
         Return the number of instances, at most `limit`; an older environment ignores `limit`.
 
         An environment too old for one of the filters raises RequestNotKnown.
         """
-        request = reading.listing(which, None, limit=1)
-        filters = reading.newer_fields(request)
+        from runtara_management_sdk import list_reading
+
+        request = list_reading.listing(which, None, limit=1)
+        filters = list_reading.newer_fields(request)
         if limit is not None:
             request.count_limit = limit
         answer = await self._transport.ask(pb.RpcRequest(list_instances=request))
-        reading.require_known(filters, answer)
+        list_reading.require_known(filters, answer)
         return int(answer.total_count)
 
     async def stop(

@@ -2,41 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-
-class Status(StrEnum):
-    """An instance's status."""
-
-    UNKNOWN = "unknown"
-    PENDING = "pending"
-    RUNNING = "running"
-    SUSPENDED = "suspended"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the instance has ended; only a retry changes such a status."""
-        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """
-    One thing that an instance waits for.
-
-    kind: `promise`, `sleep`, `child`, `retry`, `decision` or `queue`. until: the deadline, if there
-    is one; for `queue`, when the queue's rate allows the next start. reason: for `retry`, the last
-    attempt's error; for `queue`, the bound that is reached.
-    """
-
-    kind: str
-    name: str
-    since: datetime | None = None
-    until: datetime | None = None
-    reason: str = ""
+from runtara_management_sdk.states import Status, Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,20 +1,29 @@
-"""Operators' calls: environments, holds, queues, limits and metrics."""
+"""
+Operators' calls: environments, holds, queues, limits and metrics.
+
+Records are imported when they are read: a command that explains needs only environments.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from runtara_management_sdk import operator_reading, reading
-from runtara_management_sdk.answers import Asks
-from runtara_management_sdk.operator_records import (
-    Environment,
-    Granularity,
-    Hold,
-    Limit,
-    MetricsBucket,
-    Queue,
-    Scope,
-)
+from runtara_management_sdk import reading
 from runtara_protocol.pb import environment_pb2 as pb
+
+if TYPE_CHECKING:
+    from runtara_management_sdk.answers import Asks
+    from runtara_management_sdk.environment_records import Environment
+    from runtara_management_sdk.operator_records import (
+        Granularity,
+        Hold,
+        Limit,
+        MetricsBucket,
+        Queue,
+        Scope,
+    )
 
 
 class Environments:
@@ -27,7 +36,7 @@ class Environments:
         """Return environments and workers whose lease is valid, or expired in the last day."""
         request = pb.RpcRequest(list_environments=pb.ListEnvironmentsRequest())
         answer = await self._transport.ask(request)
-        return [operator_reading.environment(message) for message in answer.environments]
+        return [_environment(message) for message in answer.environments]
 
     async def drain(self, environment_id: str, *, drain: bool = True) -> None:
         """
@@ -51,11 +60,15 @@ class Environments:
     async def holds(self) -> Sequence[Hold]:
         """Return all holds."""
         answer = await self._transport.ask(pb.RpcRequest(list_holds=pb.ListHoldsRequest()))
+        from runtara_management_sdk import operator_reading
+
         return [operator_reading.hold(message) for message in answer.holds]
 
     async def _set_hold(
         self, scope: Scope, tenant_id: str, name: str, reason: str, *, hold: bool
     ) -> None:
+        from runtara_management_sdk import operator_reading
+
         request = pb.SetHoldRequest(
             scope=operator_reading.SCOPES[scope],
             tenant_id=tenant_id,
@@ -90,6 +103,8 @@ class Queues:
         """Return queues with their bounds, and the numbers of waiting and running instances."""
         request = pb.ListQueuesRequest(tenant_id=tenant_id)
         answer = await self._transport.ask(pb.RpcRequest(list_queues=request))
+        from runtara_management_sdk import operator_reading
+
         return [operator_reading.queue(message) for message in answer.queues]
 
     async def delete(self, tenant_id: str, name: str) -> None:
@@ -101,6 +116,8 @@ class Queues:
         self, scope: Scope, tenant_id: str, name: str = "", *, max_concurrent: int | None
     ) -> None:
         """Limit the open launches of a tenant or an image name; None removes the limit."""
+        from runtara_management_sdk import operator_reading
+
         request = pb.PutLimitRequest(
             scope=operator_reading.SCOPES[scope],
             tenant_id=tenant_id,
@@ -113,6 +130,8 @@ class Queues:
         """Return limits with the numbers of their open launches."""
         request = pb.ListLimitsRequest(tenant_id=tenant_id)
         answer = await self._transport.ask(pb.RpcRequest(list_limits=request))
+        from runtara_management_sdk import operator_reading
+
         return [operator_reading.limit(message) for message in answer.limits]
 
 
@@ -124,6 +143,9 @@ async def metrics(
     granularity: Granularity | None,
 ) -> Sequence[MetricsBucket]:
     """Return counts and durations of finished instances for each hour or day; see the client."""
+    from runtara_management_sdk import operator_reading
+    from runtara_management_sdk.operator_records import Granularity
+
     request = pb.GetTenantMetricsRequest(
         tenant_id=tenant_id,
         start_time_ms=reading.to_milliseconds(since),
@@ -132,3 +154,23 @@ async def metrics(
     )
     answer = await transport.ask(pb.RpcRequest(get_tenant_metrics=request))
     return [operator_reading.bucket(message) for message in answer.buckets]
+
+
+def _environment(message: pb.Environment) -> Environment:
+    """Read an environment or a worker."""
+    from runtara_management_sdk.environment_records import Environment
+
+    return Environment(
+        environment_id=message.environment_id,
+        kind=message.kind,
+        machine=message.machine,
+        version=message.version,
+        capacity=message.capacity,
+        open_launches=message.open_launches,
+        started_at=reading.moment(message.started_at_ms),
+        lease_until=reading.moment(message.lease_until_ms),
+        clock_offset=timedelta(milliseconds=message.clock_offset_ms),
+        is_draining=message.is_draining,
+        workflows=tuple(message.workflows),
+        tenant_id=reading.field(message, "tenant_id"),
+    )

@@ -1,18 +1,8 @@
-"""Records of images, environments, queues and metrics; times are aware datetimes."""
+"""Records of holds, queues and metrics; times are aware datetimes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-
-
-class Runner(StrEnum):
-    """How an image becomes a process."""
-
-    OCI = "oci"
-    NATIVE = "native"
-    WASM = "wasm"
-    PYTHON = "python"
 
 
 class Scope(StrEnum):
@@ -39,55 +29,6 @@ class Health:
     version: str
     uptime: timedelta
     open_launches: int
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredImage:
-    """The image that has the registered bytes; `created`: False if it was registered before."""
-
-    image_id: str
-    version: int | None = None
-    created: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
-    """A version of workflow code. `problem`: why it can't be run; None if no problem is known."""
-
-    image_id: str
-    tenant_id: str
-    name: str
-    runner: Runner
-    created_at: datetime
-    description: str | None = None
-    version: int | None = None
-    is_current: bool | None = None
-    sha256: str | None = None
-    size_bytes: int | None = None
-    metadata: Mapping[str, object] = field(default_factory=dict)
-    problem: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
-    """
-    An environment or a worker with its lease.
-
-    kind: `environment` or `worker`. clock_offset: how far its clock is ahead of the database's.
-    """
-
-    environment_id: str
-    kind: str
-    machine: str
-    version: str
-    capacity: int
-    open_launches: int
-    started_at: datetime
-    lease_until: datetime
-    clock_offset: timedelta = timedelta(0)
-    is_draining: bool = False
-    workflows: tuple[str, ...] = ()
-    tenant_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from runtara_domain.error import InvalidValue
 from runtara_domain.values import LONGEST_TIMEOUT
 
 if TYPE_CHECKING:
-    from runtara_domain.model.images import Image, NewImage
+    from runtara_domain.model.images import NewImage
     from runtara_domain.model.launches import InstanceStart
     from runtara_domain.model.metrics import MetricsBucket
-    from runtara_domain.model.stored_instances import InstanceSummary
+    from runtara_domain.model.stored_images import Image
+    from runtara_domain.model.summaries import InstanceSummary
 
 _TIMEOUT = "timeout_s"
 _MILLISECOND = timedelta(milliseconds=1)

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from runtara_cli.access import FOLDER, Access, DevFile
+from runtara_cli.access import FOLDER, Access
+from runtara_cli.dev_file import DevFile
 from runtara_environment import dev
 from runtara_environment.runtime import EnvironmentRuntime, EnvironmentSettings
 from runtara_protocol.server import process

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
-from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import OpenLaunch
+from runtara_domain.model.stored_images import Image
 from runtara_domain.status import State
 
 LEFT = "the environment has ended"

@@ -19,9 +19,9 @@ from runtara_domain.launching.supervisor import Supervisor
 from runtara_domain.launching.takeover import TakeOver
 from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.model.environments import NewEnvironment, Renewal
-from runtara_domain.model.images import Image
 from runtara_domain.model.interventions import Stopped
 from runtara_domain.model.launches import Claims, InstanceStart, Offer
+from runtara_domain.model.stored_images import Image
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import Placement

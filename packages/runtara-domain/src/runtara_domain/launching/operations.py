@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -66,14 +66,14 @@ class LaunchingHere(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class LaunchingElsewhere:
     """For processes without an engine: others launch, and see changes by the database's watch."""
 
-    clock: Clock
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
 
     def now(self) -> datetime:
-        return self.clock.now()
+        return self._clock.now()
 
     def offering(self, start: InstanceStart) -> AbstractContextManager[Offer | None]:
         return nullcontext()

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-from runtara_domain.model.instance_lists import Awaited
 from runtara_domain.model.limits import Limit, Scope
+from runtara_domain.model.waits import Awaited
 from runtara_domain.status import State
 
 if TYPE_CHECKING:
-    from runtara_domain.model.images import Image
     from runtara_domain.model.launches import Offer
     from runtara_domain.model.limits import Hold
+    from runtara_domain.model.stored_images import Image
     from runtara_domain.model.stored_instances import Instance
 
 LimitKey: TypeAlias = tuple[Scope, str, str]

@@ -21,10 +21,10 @@ from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.lease import LeaseKeeper
 from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.launching.verdicts import judge
-from runtara_domain.model.images import LOCAL, Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, Closing, OpenLaunch
 from runtara_domain.model.signals import Signal
+from runtara_domain.model.stored_images import LOCAL, Image
 from runtara_domain.model.verdicts import LaunchedInstance, Verdict
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
         Sent,
         Signal,
     )
-    from runtara_domain.model.stored_instances import Instance, InstanceSummary
+    from runtara_domain.model.stored_instances import Instance
+    from runtara_domain.model.summaries import InstanceSummary
 
 __all__ = [
     "Acknowledged",
@@ -138,7 +139,8 @@ _NAMES = {
         "Woken",
         "owner",
     ),
-    "stored_instances": ("Instance", "InstanceSummary"),
+    "stored_instances": ("Instance",),
+    "summaries": ("InstanceSummary",),
     "reopening": (
         "FormerEnding",
         "Reopened",

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from runtara_domain.model.instance_lists import Awaited, awaited
+from runtara_domain.model.waits import Awaited, awaited
 
 if TYPE_CHECKING:
-    from runtara_domain.model.images import Image
     from runtara_domain.model.limits import Hold, Limit
+    from runtara_domain.model.stored_images import Image
     from runtara_domain.model.stored_instances import Instance
     from runtara_domain.status import SignalType
 

@@ -13,8 +13,8 @@ from runtara_domain import values
 from runtara_domain.error import InvalidValue
 
 if TYPE_CHECKING:
-    from runtara_domain.model.images import Image
     from runtara_domain.model.launch_ends import LaunchEnd
+    from runtara_domain.model.stored_images import Image
     from runtara_domain.model.verdicts import LaunchedInstance, Verdict
     from runtara_domain.status import SignalType, State
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from runtara_domain.model.environments import Environment, Lease, NewEnvironment, Renewal
+    from runtara_domain.model.environments import Lease, NewEnvironment, Renewal
+    from runtara_domain.model.stored_environments import Environment
 
 
 class Environments(Protocol):

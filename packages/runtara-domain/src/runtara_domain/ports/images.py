@@ -7,13 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from runtara_domain.model.images import (
-        DeletedImage,
-        Image,
-        ImageFilter,
-        NewImage,
-        RegisteredImage,
-    )
+    from runtara_domain.model.images import DeletedImage, ImageFilter, NewImage, RegisteredImage
+    from runtara_domain.model.stored_images import Image
 
 
 class Images(Protocol):

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 from runtara_domain.model.launch_ends import LaunchEnd
 
 if TYPE_CHECKING:
-    from runtara_domain.model.images import Image
     from runtara_domain.model.launch_ends import Cause
     from runtara_domain.model.launches import Assignment, OpenLaunch
+    from runtara_domain.model.stored_images import Image
 
 HasEnded: TypeAlias = Callable[[str, LaunchEnd], None]
 """Gets a launch's id and the end of its process; it must not block or raise."""

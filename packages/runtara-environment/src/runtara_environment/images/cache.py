@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
 
-from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause
+from runtara_domain.model.stored_images import Image
 from runtara_domain.ports.images import Images
 from runtara_domain.ports.placements import LaunchFailed
 from runtara_environment.folders import safe_name

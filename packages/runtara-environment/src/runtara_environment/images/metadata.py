@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.images import RunnerType
+from runtara_domain.model.stored_images import RunnerType
 from runtara_schedules import declared
 
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*\Z")

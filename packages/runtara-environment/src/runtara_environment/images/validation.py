@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.images import RunnerType
+from runtara_domain.model.stored_images import RunnerType
 from runtara_environment.images.metadata import check_metadata
 
 MAX_UNPACKED_BYTES = 1024 * 1024 * 1024

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,8 @@ from runtara_environment.management_handlers import translation
 from runtara_protocol.pb import environment_pb2 as pb
 
 if TYPE_CHECKING:
-    from runtara_domain.model.images import Image, RegisteredImage
+    from runtara_domain.model.images import RegisteredImage
+    from runtara_domain.model.stored_images import Image
     from runtara_environment.management import Management, ManagementRequest
 
 
@@ -75,6 +75,9 @@ async def _registered(
             f"binary: takes at most {core.image_max_bytes} bytes (RUNTARA_IMAGE_MAX_BYTES),"
             f" got {size}"
         )
+    # Only now: a command that explains reads an image, and needs no file.
+    import tempfile
+
     with tempfile.NamedTemporaryFile(prefix="runtara-image-") as file:
         found = await _received(pieces, file, size, sha256)
         # A zip is read to its end, which may take seconds.

@@ -14,13 +14,17 @@ from uuid import uuid4
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue, ShuttingDown
-from runtara_domain.model.instance_lists import InstanceOrder, InstancePlace, InstanceQuery
 from runtara_environment.errors import Conflict
 from runtara_environment.management_handlers import translation, views
 from runtara_protocol.pb import environment_pb2 as pb
 
 if TYPE_CHECKING:
-    from runtara_domain.model.instance_lists import ListedInstance
+    from runtara_domain.model.instance_lists import (
+        InstanceOrder,
+        InstancePlace,
+        InstanceQuery,
+        ListedInstance,
+    )
     from runtara_domain.model.instance_views import InstanceView
     from runtara_domain.model.launches import InstanceStart
     from runtara_domain.ports.transport import OnAbandoned
@@ -164,6 +168,8 @@ async def list_instances(
 
 
 def _query(message: pb.ListInstancesRequest) -> InstanceQuery:
+    from runtara_domain.model.instance_lists import InstanceQuery
+
     status: InstanceStatus | None = None
     if message.HasField("status") and message.status != pb.STATUS_UNKNOWN:
         status = translation.word(translation.STATUSES, "status", message.status, pb.InstanceStatus)
@@ -185,6 +191,8 @@ def _query(message: pb.ListInstancesRequest) -> InstanceQuery:
 
 
 def _order(message: pb.ListInstancesRequest) -> InstanceOrder:
+    from runtara_domain.model.instance_lists import InstanceOrder
+
     text = message.order_by or InstanceOrder.CREATED_DESC
     if text not in set(InstanceOrder):
         raise InvalidValue(f"order_by: takes one of {', '.join(InstanceOrder)}, got {text!r}")
@@ -193,7 +201,7 @@ def _order(message: pb.ListInstancesRequest) -> InstanceOrder:
 
 def _cursor(last: ListedInstance, order: InstanceOrder) -> str:
     summary = last.summary
-    by_creation = order in (InstanceOrder.CREATED_ASC, InstanceOrder.CREATED_DESC)
+    by_creation = order.startswith("created")
     moment = summary.created_at if by_creation else summary.finished_at or summary.created_at
     return base64.urlsafe_b64encode(
         json.dumps([moment.astimezone(UTC).isoformat(), summary.instance_id]).encode()
@@ -201,6 +209,8 @@ def _cursor(last: ListedInstance, order: InstanceOrder) -> str:
 
 
 def _place(cursor: str) -> InstancePlace:
+    from runtara_domain.model.instance_lists import InstancePlace
+
     try:
         moment, instance_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         return InstancePlace(datetime.fromisoformat(moment), instance_id)

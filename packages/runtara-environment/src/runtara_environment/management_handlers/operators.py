@@ -92,8 +92,8 @@ async def _launch(
 
 def _kept(core: Management, launch: Launch, offset: int, limit: int) -> LogPiece:
     """Return the stored end of a log that can't be read here, once the launch has ended."""
-    from runtara_domain.model.images import LOCAL
     from runtara_domain.model.launches import MAX_STDERR_BYTES
+    from runtara_domain.model.stored_images import LOCAL
     from runtara_domain.ports.placements import LogPiece
 
     is_far = launch.placement not in (None, LOCAL) and launch.closed_at is not None

@@ -10,18 +10,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.instance_lists import awaited
+from runtara_domain.model.waits import awaited
 from runtara_domain.status import InstanceStatus, SignalType
 from runtara_protocol.pb import environment_pb2 as pb
 
 if TYPE_CHECKING:
     from runtara_domain.model import EventType, StoredEvent
-    from runtara_domain.model.environments import Environment
-    from runtara_domain.model.images import Image, RunnerType
-    from runtara_domain.model.instance_lists import Awaited, ListedInstance
+    from runtara_domain.model.instance_lists import ListedInstance
     from runtara_domain.model.limits import Hold, LimitUse, Scope
     from runtara_domain.model.metrics import MetricsBucket
+    from runtara_domain.model.stored_environments import Environment
+    from runtara_domain.model.stored_images import Image, RunnerType
     from runtara_domain.model.stored_launches import Launch
+    from runtara_domain.model.waits import Awaited
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -49,7 +50,7 @@ SIGNALS: Mapping[SignalType, pb.SignalType] = MappingProxyType(
 
 @cache
 def _runners() -> Mapping[RunnerType, pb.RunnerType]:
-    from runtara_domain.model.images import RunnerType
+    from runtara_domain.model.stored_images import RunnerType
 
     return {
         RunnerType.OCI: pb.RUNNER_OCI,

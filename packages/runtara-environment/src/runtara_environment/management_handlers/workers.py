@@ -12,9 +12,10 @@ from runtara_domain.error import InvalidValue
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.launching.verdicts import judge
-from runtara_domain.model.environments import EnvironmentKind, Lease, NewEnvironment
+from runtara_domain.model.environments import Lease, NewEnvironment
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, Claims, Closing, Offer, OpenLaunch
+from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.model.verdicts import LaunchedInstance, Verdict
 from runtara_environment.errors import Conflict, LeaseLost
 from runtara_environment.management import Management, ManagementRequest

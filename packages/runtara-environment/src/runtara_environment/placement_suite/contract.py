@@ -8,8 +8,8 @@ import zipfile
 import pytest
 
 from runtara_domain.launching.verdicts import REFUSES
-from runtara_domain.model.images import Image, RunnerType
 from runtara_domain.model.launch_ends import Cause, LaunchEnd, OutputStatus
+from runtara_domain.model.stored_images import Image, RunnerType
 from runtara_domain.ports.placements import LaunchFailed, StopSignal
 from runtara_domain.status import State
 from runtara_environment.placement_suite.rig import TENANT, Launched, Rig

@@ -15,7 +15,7 @@ from uuid import uuid4
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.verdicts import judge
 from runtara_domain.model.environments import NewEnvironment
-from runtara_domain.model.images import Image, NewImage, RunnerType
+from runtara_domain.model.images import NewImage
 from runtara_domain.model.launch_ends import LaunchEnd
 from runtara_domain.model.launches import (
     Assignment,
@@ -25,6 +25,7 @@ from runtara_domain.model.launches import (
     OpenLaunch,
     new_launch_id,
 )
+from runtara_domain.model.stored_images import Image, RunnerType
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import Placement, StopSignal
 from runtara_domain.status import State

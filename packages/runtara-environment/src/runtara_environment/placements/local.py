@@ -11,9 +11,9 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 from typing import Any
 
-from runtara_domain.model.images import Image, RunnerType
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
+from runtara_domain.model.stored_images import Image, RunnerType
 from runtara_domain.ports.images import Images
 from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
 from runtara_environment.folders import LaunchFolder, safe_name

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from runtara_domain.model.images import LOCAL
+from runtara_domain.model.stored_images import LOCAL
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import Placement
 from runtara_environment.placements.local import LocalSettings

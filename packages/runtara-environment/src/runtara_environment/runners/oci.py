@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.images import Image
+from runtara_domain.model.stored_images import Image
 from runtara_environment.runners.oci_config import CA, DATA, WORKSPACE, config
 from runtara_environment.runners.port import (
     ContainerSpec,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from runtara_domain.model.images import Image
+from runtara_domain.model.stored_images import Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

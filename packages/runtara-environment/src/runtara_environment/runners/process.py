@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtara_domain.model.images import Image
+from runtara_domain.model.stored_images import Image
 from runtara_environment.runners.port import LaunchFolders, ProcessSpec, limits_of
 
 PROGRAM = "program"

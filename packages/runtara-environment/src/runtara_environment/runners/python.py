@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtara_domain.model.images import Image
+from runtara_domain.model.stored_images import Image
 from runtara_environment.runners.port import LaunchFolders, ProcessSpec, Warm, limits_of
 
 _PRELOADED = "?runtara_sdk.workflow.process.preloaded"

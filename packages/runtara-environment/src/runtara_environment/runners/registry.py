@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from runtara_domain.model.images import RunnerType
+from runtara_domain.model.stored_images import RunnerType
 from runtara_environment.plugins import plugins
 from runtara_environment.runners.oci import WITHOUT_CONTAINER, OciRunner, find_runtime
 from runtara_environment.runners.port import Runner

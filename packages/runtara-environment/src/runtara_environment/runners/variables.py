@@ -3,8 +3,8 @@
 import os
 from collections.abc import Mapping
 
-from runtara_domain.model.images import Image
 from runtara_domain.model.launches import Assignment
+from runtara_domain.model.stored_images import Image
 from runtara_environment.runners.port import LaunchFolders
 from runtara_environment.runners.python import COMMON
 

@@ -4,13 +4,8 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from runtara_domain.model.environments import (
-    Environment,
-    EnvironmentKind,
-    Lease,
-    NewEnvironment,
-    Renewal,
-)
+from runtara_domain.model.environments import Lease, NewEnvironment, Renewal
+from runtara_domain.model.stored_environments import Environment, EnvironmentKind
 from runtara_domain.ports.clock import Clock
 from runtara_persistence.memory import launching, records
 from runtara_persistence.memory.rows import EnvironmentRow

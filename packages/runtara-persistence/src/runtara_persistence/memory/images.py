@@ -8,12 +8,12 @@ from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import (
     MAX_CHUNK_BYTES,
     DeletedImage,
-    Image,
     ImageFilter,
     NewImage,
     RegisteredImage,
 )
 from runtara_domain.model.limits import Scope
+from runtara_domain.model.stored_images import Image
 from runtara_domain.status import State
 from runtara_persistence import stored
 from runtara_persistence.memory import launching, records

@@ -5,9 +5,7 @@ from datetime import datetime, timedelta
 
 from runtara_domain.launching.room import Room, queued
 from runtara_domain.model.instance_lists import (
-    LONGEST_LINE,
     MAX_LISTED_ERROR,
-    Awaited,
     InstanceOrder,
     InstancePlace,
     InstanceQuery,
@@ -16,6 +14,7 @@ from runtara_domain.model.instance_lists import (
 from runtara_domain.model.instance_views import InstanceView
 from runtara_domain.model.metrics import MetricsBucket
 from runtara_domain.model.stored_instances import Instance
+from runtara_domain.model.waits import LONGEST_LINE, Awaited
 from runtara_domain.status import InstanceStatus, State
 from runtara_persistence import stored
 from runtara_persistence.memory import launching, records

@@ -15,7 +15,6 @@ from runtara_domain.launching.room import (
     keys,
 )
 from runtara_domain.launching.settlement import Figures, FoundInstance, Settlement, decide
-from runtara_domain.model.images import Image
 from runtara_domain.model.launches import (
     INLINE,
     KEPT_LAUNCHES,
@@ -27,6 +26,7 @@ from runtara_domain.model.launches import (
     Offer,
     new_launch_id,
 )
+from runtara_domain.model.stored_images import Image
 from runtara_domain.model.verdicts import LaunchedInstance
 from runtara_domain.status import SignalType, State
 from runtara_persistence import stored

@@ -4,10 +4,10 @@ import json
 from datetime import timedelta
 
 from runtara_domain.model import Claimed, Instance, InstanceSummary, StoredEvent
-from runtara_domain.model.environments import Environment, EnvironmentKind
-from runtara_domain.model.images import Image, RunnerType
 from runtara_domain.model.launch_ends import LaunchEnd
 from runtara_domain.model.limits import Hold, Limit, Scope
+from runtara_domain.model.stored_environments import Environment, EnvironmentKind
+from runtara_domain.model.stored_images import Image, RunnerType
 from runtara_domain.model.stored_launches import Launch
 from runtara_persistence import stored
 from runtara_persistence.memory.rows import (

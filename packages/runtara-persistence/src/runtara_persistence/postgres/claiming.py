@@ -26,9 +26,9 @@ from runtara_persistence.postgres import launch_rows
 
 if TYPE_CHECKING:
     from runtara_domain.launching.room import Target
-    from runtara_domain.model.images import Image
     from runtara_domain.model.launches import Offer
     from runtara_domain.model.limits import Limit
+    from runtara_domain.model.stored_images import Image
     from runtara_persistence.postgres.database import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "claiming.sql")

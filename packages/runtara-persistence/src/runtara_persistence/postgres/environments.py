@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from runtara_domain.model.environments import EnvironmentKind, Lease, Renewal
+from runtara_domain.model.environments import Lease, Renewal
+from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_persistence import queries
 from runtara_persistence.postgres import launch_rows
 
 if TYPE_CHECKING:
-    from runtara_domain.model.environments import Environment, NewEnvironment
+    from runtara_domain.model.environments import NewEnvironment
+    from runtara_domain.model.stored_environments import Environment
     from runtara_persistence.postgres.database import Connection, Database
 
 _SQL = queries.load("runtara_persistence.postgres", "environments.sql")

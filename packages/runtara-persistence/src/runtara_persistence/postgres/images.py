@@ -14,7 +14,8 @@ from runtara_persistence import queries, stored
 from runtara_persistence.postgres import launch_rows, rows, unblocking
 
 if TYPE_CHECKING:
-    from runtara_domain.model.images import Image, ImageFilter, NewImage
+    from runtara_domain.model.images import ImageFilter, NewImage
+    from runtara_domain.model.stored_images import Image
     from runtara_persistence.postgres.database import Connection, Database
 
 _SQL = queries.load("runtara_persistence.postgres", "images.sql")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from runtara_domain.model.instance_lists import LONGEST_LINE
 from runtara_domain.model.instance_views import InstanceView
+from runtara_domain.model.waits import LONGEST_LINE
 from runtara_domain.status import SignalType
 from runtara_persistence import queries, stored
 from runtara_persistence.postgres import launch_rows, rows
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import asyncpg
 
     from runtara_domain.launching.room import Room
-    from runtara_domain.model.images import Image
-    from runtara_domain.model.instance_lists import Awaited
     from runtara_domain.model.limits import Hold, Limit
+    from runtara_domain.model.stored_images import Image
     from runtara_domain.model.stored_instances import Instance
+    from runtara_domain.model.waits import Awaited
     from runtara_persistence.postgres.database import Connection, Database
 
 _SQL = queries.load("runtara_persistence.postgres", "instance_lists.sql")

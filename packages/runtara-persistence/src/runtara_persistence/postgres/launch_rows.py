@@ -11,9 +11,9 @@ from runtara_persistence import stored
 if TYPE_CHECKING:
     import asyncpg
 
-    from runtara_domain.model.environments import Environment
-    from runtara_domain.model.images import Image
     from runtara_domain.model.limits import Hold, Limit
+    from runtara_domain.model.stored_environments import Environment
+    from runtara_domain.model.stored_images import Image
     from runtara_domain.model.stored_launches import Launch
 
 # The records are imported when one is built: most commands that read get one kind or two.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def image(row: asyncpg.Record) -> Image:
     """Build an image from its columns."""
-    from runtara_domain.model.images import Image, RunnerType
+    from runtara_domain.model.stored_images import Image, RunnerType
 
     return Image(
         image_id=row["image_id"],
@@ -50,7 +50,7 @@ def launch(row: asyncpg.Record) -> Launch:
 
 def environment(row: asyncpg.Record) -> Environment:
     """Build an environment from its columns, one of which is the number of its open launches."""
-    from runtara_domain.model.environments import Environment, EnvironmentKind
+    from runtara_domain.model.stored_environments import Environment, EnvironmentKind
 
     return Environment(
         environment_id=row["environment_id"],

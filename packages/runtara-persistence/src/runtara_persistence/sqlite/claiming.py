@@ -25,9 +25,9 @@ from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 
 if TYPE_CHECKING:
     from runtara_domain.launching.room import Target
-    from runtara_domain.model.images import Image
     from runtara_domain.model.launches import Offer
     from runtara_domain.model.limits import Limit
+    from runtara_domain.model.stored_images import Image
 
 _SQL = queries.load("runtara_persistence.sqlite", "claiming.sql")
 

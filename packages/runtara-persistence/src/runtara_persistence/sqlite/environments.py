@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from runtara_domain.model.environments import EnvironmentKind, Lease, Renewal
+from runtara_domain.model.environments import Lease, Renewal
+from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_persistence import queries
 from runtara_persistence.sqlite import launch_rows
 from runtara_persistence.sqlite.database import read, write
 from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 
 if TYPE_CHECKING:
-    from runtara_domain.model.environments import Environment, NewEnvironment
+    from runtara_domain.model.environments import NewEnvironment
+    from runtara_domain.model.stored_environments import Environment
     from runtara_persistence.sqlite.database import Database
 
 _SQL = queries.load("runtara_persistence.sqlite", "environments.sql")

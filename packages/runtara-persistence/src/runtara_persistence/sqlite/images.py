@@ -17,7 +17,8 @@ from runtara_persistence.sqlite.database import read, write
 from runtara_persistence.sqlite.rows import to_text
 
 if TYPE_CHECKING:
-    from runtara_domain.model.images import Image, ImageFilter, NewImage
+    from runtara_domain.model.images import ImageFilter, NewImage
+    from runtara_domain.model.stored_images import Image
     from runtara_persistence.sqlite.database import Database
 
 _SQL = queries.load("runtara_persistence.sqlite", "images.sql")

@@ -8,13 +8,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from runtara_domain.launching.room import queued
-from runtara_domain.model.instance_lists import (
-    LONGEST_LINE,
-    MAX_LISTED_ERROR,
-    InstanceOrder,
-    ListedInstance,
-)
+from runtara_domain.model.instance_lists import MAX_LISTED_ERROR, InstanceOrder, ListedInstance
 from runtara_domain.model.instance_views import InstanceView
+from runtara_domain.model.waits import LONGEST_LINE
 from runtara_domain.status import SignalType
 from runtara_persistence import queries, stored
 from runtara_persistence.sqlite import claiming, launch_rows, rows
@@ -22,9 +18,10 @@ from runtara_persistence.sqlite.rows import from_optional, to_text
 
 if TYPE_CHECKING:
     from runtara_domain.launching.room import Room
-    from runtara_domain.model.instance_lists import Awaited, InstancePlace, InstanceQuery
+    from runtara_domain.model.instance_lists import InstancePlace, InstanceQuery
     from runtara_domain.model.metrics import MetricsBucket
     from runtara_domain.model.stored_instances import Instance
+    from runtara_domain.model.waits import Awaited
 
 _SQL = queries.load("runtara_persistence.sqlite", "instance_lists.sql")
 _PAGE = {order: _SQL[f"page.{order}"] for order in InstanceOrder}

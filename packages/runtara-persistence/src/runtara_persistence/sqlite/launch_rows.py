@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from runtara_domain.model.environments import Environment, EnvironmentKind
-from runtara_domain.model.images import Image, RunnerType
 from runtara_domain.model.limits import Hold, Limit, Scope
+from runtara_domain.model.stored_environments import Environment, EnvironmentKind
+from runtara_domain.model.stored_images import Image, RunnerType
 from runtara_domain.model.stored_launches import Launch
 from runtara_persistence import stored
 from runtara_persistence.sqlite.rows import from_optional, from_text

@@ -50,7 +50,7 @@ class BrokenOff(Exception):
     """The client stopped sending its request, so the stream can't be used any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class LargeAnswer(Generic[ResponseT]):
     """A large answer; `read` makes it once there is room for it."""
 
@@ -63,7 +63,7 @@ Handler: TypeAlias = Callable[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class OperationTable(Generic[CoreT, CallT, ResponseT]):
     """
     The operations of one protocol.

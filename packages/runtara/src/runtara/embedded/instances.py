@@ -11,16 +11,11 @@ from runtara.embedded.core import EmbeddedCore
 from runtara.embedded.errors import as_client_errors
 from runtara_domain import model as records
 from runtara_domain.model import CustomSignal, Signal
-from runtara_domain.model.instance_lists import (
-    Awaited,
-    InstancePlace,
-    InstanceQuery,
-    ListedInstance,
-    awaited,
-)
+from runtara_domain.model.instance_lists import InstancePlace, InstanceQuery, ListedInstance
 from runtara_domain.model.instance_views import InstanceView
 from runtara_domain.model.interventions import Fork, Retry
 from runtara_domain.model.launches import InstanceStart
+from runtara_domain.model.waits import Awaited, awaited
 from runtara_domain.status import InstanceStatus, SignalType
 from runtara_management_sdk import (
     Forked,

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from runtara.core import Order, RunsOfWorker
-from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
+from runtara_domain.model.stored_images import Image
 from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
 
 _DIED = "the process that ran it has died"

@@ -13,8 +13,9 @@ from runtara.identity import machine, worker_id
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.launching.lease import LeaseTimes
-from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
-from runtara_domain.model.images import LOCAL
+from runtara_domain.model.environments import NewEnvironment
+from runtara_domain.model.stored_environments import EnvironmentKind
+from runtara_domain.model.stored_images import LOCAL
 from runtara_schedules import CronCalendar
 
 _LEASE = LeaseTimes(

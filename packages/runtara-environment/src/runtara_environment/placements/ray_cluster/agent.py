@@ -15,9 +15,10 @@ from typing import Any
 from runtara_domain.error import DatabaseError
 from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.lease import LeaseKeeper
-from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
+from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import OpenLaunch
+from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.placements import LaunchFailed, StopSignal
 from runtara_domain.system_clock import SystemClock

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runtara_domain.launching.lease import LeaseTimes
-from runtara_domain.model.images import Image
+from runtara_domain.model.stored_images import Image
 from runtara_environment.runners.port import limits_of
 
 NAMESPACE = "runtara"

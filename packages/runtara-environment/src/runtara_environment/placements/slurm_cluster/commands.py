@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from runtara_domain.model.images import Image
+from runtara_domain.model.stored_images import Image
 from runtara_environment.runners.port import limits_of
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
+from runtara_domain.model.stored_images import Image
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import HasEnded, LaunchFailed, LogPiece, StopSignal
 from runtara_domain.system_clock import SystemClock

@@ -1,0 +1,26 @@
+"""The record of an environment; times are aware datetimes."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """
+    An environment or a worker with its lease.
+
+    kind: `environment` or `worker`. clock_offset: how far its clock is ahead of the database's.
+    """
+
+    environment_id: str
+    kind: str
+    machine: str
+    version: str
+    capacity: int
+    open_launches: int
+    started_at: datetime
+    lease_until: datetime
+    clock_offset: timedelta = timedelta(0)
+    is_draining: bool = False
+    workflows: tuple[str, ...] = ()
+    tenant_id: str | None = None
