@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 from tests.contract.database import Database
-from tests.contract.states import EARLIER, TENANT, put_instance
+from tests.contract.states import EARLIER, TENANT, put_checkpoint, put_instance
 from tests.support.clock import START, FrozenClock
 
-from runtara_domain.model import Registration, RunState
+from runtara_domain.model import Registration, RunState, Signal
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import FINAL, MOVES, OPEN, InstanceStatus, Move, SignalType, State
 
@@ -179,6 +179,22 @@ async def test_runs_are_counted_from_one_with_one_started_event_each(
     ]
 
 
+async def test_an_instance_is_blank_until_a_run_has_begun_or_a_checkpoint_is_there(
+    persistence: Persistence, database: Database
+) -> None:
+    """A copy of an instance has checkpoints before its first run."""
+    await put_instance(database, State.PENDING, "created", run=0)
+    await put_instance(database, State.PENDING, "copied", run=0)
+    await put_checkpoint(database, instance_id="copied")
+    await put_instance(database, State.RUNNING, "had a run", run=1)
+
+    found = {
+        name: await persistence.instances.register(registration(name), when=WHEN, at=START)
+        for name in ("unknown", "created", "copied", "had a run")
+    }
+    assert [name for name, one in found.items() if one.is_blank] == ["unknown", "created"]
+
+
 @pytest.mark.parametrize("given", [None, b"", b"\x00in\xff"])
 async def test_the_input_comes_with_every_run(
     persistence: Persistence, database: Database, given: bytes | None
@@ -202,11 +218,17 @@ async def test_registering_settles_a_pending_resume_and_no_other_signal(
     await database.put_signal("i", signal, b"why")
     await database.put_signal("other", signal)
 
-    await persistence.instances.register(registration(), when=WHEN, at=START)
+    found = await persistence.instances.register(registration(), when=WHEN, at=START)
 
+    is_settled = signal is SignalType.RESUME
+    assert found.signal == (None if is_settled else Signal(signal, b"why"))
     mine, others = await database.rows("pending_signals")
-    assert mine["acknowledged_at"] == (START if signal is SignalType.RESUME else None)
+    assert mine["acknowledged_at"] == (START if is_settled else None)
     assert others["acknowledged_at"] is None
+    await database.delete("pending_signals", "instance_id", "i")
+    await database.put_signal("i", signal, b"why", acknowledged_at=EARLIER)
+    again = await persistence.instances.register(registration(), when=WHEN, at=START)
+    assert again.signal is None
 
 
 async def test_a_settled_resume_keeps_its_time(

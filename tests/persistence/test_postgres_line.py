@@ -130,24 +130,38 @@ async def test_many_quick_steps_need_few_connections(url: str) -> None:
         await stranger.close()
 
 
-async def test_no_second_connection_asks_for_built_in_types(
+async def test_what_is_known_of_arrays_is_what_the_server_says(url: str) -> None:
+    stranger = await asyncpg.connect(url)
+    try:
+        ask = stranger._introspect_types  # type: ignore[attr-defined]
+        said, _ = await ask(list(connection._ARRAYS), 10)
+    finally:
+        await stranger.close()
+
+    arrays = {row["oid"]: dict(row) for row in said if row["elemtype"]}
+    for type_id in connection._ARRAYS:
+        known = connection._array(type_id)
+        assert {name: arrays[type_id][name] for name in known} == known
+
+
+async def test_no_connection_asks_the_server_for_types(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first one does: if the driver no longer calls our method, its answers help none."""
     asked: list[object] = []
-    ask = asyncpg.Connection._introspect_types  # type: ignore[attr-defined]
+    ours, drivers = connection._Connection._introspect_types, asyncpg.Connection._introspect_types  # type: ignore[attr-defined]
 
-    async def counting(self: object, oids: object, *rest: Any) -> object:
-        asked.append(oids)
-        return await ask(self, oids, *rest)
+    async def of_ours(self: Any, *given: Any) -> object:
+        asked.append("ours")
+        return await ours(self, *given)
 
-    monkeypatch.setattr(asyncpg.Connection, "_introspect_types", counting)
-    monkeypatch.setattr(connection, "_TYPES", {})
-    counts = []
-    for number in range(2):
-        async with PostgresPersistence(url) as persistence:
-            await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
-            write = CheckpointWrite(f"step-{number}", b"")
-            await persistence.checkpoints.save(Caller("i"), write, when=WORKING, at=START)
-        counts.append(len(asked))
-    assert counts[0] == counts[1] > 0
+    async def of_the_driver(self: Any, *given: Any) -> object:
+        asked.append("driver's")
+        return await drivers(self, *given)
+
+    monkeypatch.setattr(connection._Connection, "_introspect_types", of_ours)
+    monkeypatch.setattr(asyncpg.Connection, "_introspect_types", of_the_driver)
+    async with PostgresPersistence(url) as persistence:
+        await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
+        write = CheckpointWrite("step", b"")
+        await persistence.checkpoints.save(Caller("i"), write, when=WORKING, at=START)
+    assert set(asked) == {"ours"}

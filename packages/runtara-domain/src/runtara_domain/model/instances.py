@@ -6,6 +6,7 @@ from datetime import datetime
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.caller import RunState
+from runtara_domain.model.signals import Signal
 from runtara_domain.status import InstanceStatus, State
 
 
@@ -190,7 +191,8 @@ class Registered:
     before: the instance's state before the step; None if it was unknown. tenant_id: its tenant.
     checkpoint_exists: also True if none was named. launch_is_open: whether the named launch is the
     instance's open one; also True if none was named. run: the instance's newest run after the step.
-    input: the instance's input; None without one.
+    input: the instance's input; None without one. is_blank: whether no run had begun before, and no
+    checkpoint is stored. signal: the pending cancel or pause.
     """
 
     before: RunState | None
@@ -199,3 +201,5 @@ class Registered:
     run: int
     input: bytes | None = None
     launch_is_open: bool = True
+    is_blank: bool = False
+    signal: Signal | None = None

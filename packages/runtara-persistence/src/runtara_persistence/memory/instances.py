@@ -47,11 +47,20 @@ class MemoryInstances:
         owned = row.tenant_id == registration.tenant_id
         launch_is_open = registration.launch_id in (None, row.launch_id)
         new_run = registration.continue_run is None
+        is_blank = not (row.run_epoch or self._has_any_checkpoint(row.instance_id))
         is_right = owned and checkpoint_exists and launch_is_open
         if is_right and new_run and before.state in when:
             self._begin_run(row, registration, at)
+        signal = self._store.pending_signal(row.instance_id)
         return Registered(
-            before, row.tenant_id, checkpoint_exists, row.run_epoch, row.input, launch_is_open
+            before,
+            row.tenant_id,
+            checkpoint_exists,
+            row.run_epoch,
+            row.input,
+            launch_is_open,
+            is_blank,
+            None if signal is None or signal.type is SignalType.RESUME else signal,
         )
 
     async def get(self, instance_id: str) -> Instance | None:
@@ -245,7 +254,12 @@ class MemoryInstances:
         )
         self._store.instances[row.instance_id] = row
         self._begin_run(row, registration, at)
-        return Registered(None, row.tenant_id, checkpoint_exists=True, run=row.run_epoch)
+        return Registered(
+            None, row.tenant_id, checkpoint_exists=True, run=row.run_epoch, is_blank=True
+        )
+
+    def _has_any_checkpoint(self, instance_id: str) -> bool:
+        return any(each == instance_id for each, _ in self._store.checkpoints)
 
     def _has_named_checkpoint(self, registration: Registration) -> bool:
         if registration.checkpoint_id is None:

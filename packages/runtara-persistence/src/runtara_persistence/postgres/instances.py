@@ -89,13 +89,20 @@ class PostgresInstances:
                     run,
                     row["input"],
                     row["launch_is_open"],
+                    row["is_blank"],
+                    rows.signal(row),
                 )
             unnamed = registration.checkpoint_id is None
             unlaunched = registration.launch_id is None
             cannot_exist = not (unnamed and unlaunched and registration.continue_run is None)
             if cannot_exist or new_run is not None:
                 return model.Registered(
-                    None, registration.tenant_id, unnamed, new_run or 0, launch_is_open=unlaunched
+                    None,
+                    registration.tenant_id,
+                    unnamed,
+                    new_run or 0,
+                    launch_is_open=unlaunched,
+                    is_blank=new_run is not None,
                 )
             # Another has just created it, in a row this statement couldn't see yet.
 

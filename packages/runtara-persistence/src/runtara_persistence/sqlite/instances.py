@@ -96,6 +96,9 @@ class SqliteInstances:
             run,
             given,
             launch_id,
+            is_blank,
+            signal_type,
+            payload,
             is_others,
             has_checkpoint,
         ) = row
@@ -109,7 +112,8 @@ class SqliteInstances:
                 superseding.close_launch(connection, registration.instance_id, to_text(at))
             _begin_run(connection, registration, to_text(at))
             run += 1
-        return Registered(before, tenant_id, checkpoint_exists, run, given, launch_is_open)
+        found = (before, tenant_id, checkpoint_exists, run, given, launch_is_open)
+        return Registered(*found, bool(is_blank), rows.signal(signal_type, payload))
 
     @read("read an instance")
     def get(self, connection: sqlite3.Connection, instance_id: str) -> Instance | None:
@@ -347,7 +351,7 @@ def _register_unknown(
     }
     connection.execute(_SQL["register.create"], created)
     _begin_run(connection, registration, at)
-    return Registered(None, registration.tenant_id, checkpoint_exists=True, run=1)
+    return Registered(None, registration.tenant_id, checkpoint_exists=True, run=1, is_blank=True)
 
 
 def _begin_run(connection: sqlite3.Connection, registration: Registration, at: str) -> None:

@@ -1,8 +1,6 @@
 """Registering instances, reading their status, and starting children."""
 
-from datetime import timedelta
-
-from runtara_domain.model import Caller, NewChild, Registration
+from runtara_domain.model import Caller, NewChild, Registered, Registration
 from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
@@ -35,28 +33,30 @@ async def register_instance(
     )
     answer = pb.RegisterInstanceResponse(success=True, run=registered.run, input=registered.input)
     if message.look:
-        await _look(core, request, answer, message.instance_id)
+        await _look(core, request, answer, message.instance_id, registered)
     return pb.RpcResponse(register_instance=answer)
 
 
 async def _look(
-    core: Operations, request: Request, answer: pb.RegisterInstanceResponse, instance_id: str
+    core: Operations,
+    request: Request,
+    answer: pb.RegisterInstanceResponse,
+    instance_id: str,
+    registered: Registered,
 ) -> None:
     """Return the checkpoints that a run reads first; None if large: then it requests them."""
     if answer.ByteSize() > _MOST_LOOKED_AT:
         return
-    caller = request.session.caller(instance_id)
-    page = await _first_page(core, caller)
-    if page is None:
-        return
+    page = pb.ListCheckpointsResponse()
+    if not registered.is_blank:
+        found = await _first_page(core, request.session.caller(instance_id))
+        if found is None:
+            return
+        page = found
     looked = pb.RegisterInstanceResponse(checkpoints=page)
-    if page.checkpoints:
-        pending = await core.poll_signals(
-            session=request.session, caller=caller, checkpoint_ids=(), wait=timedelta(0)
-        )
-        signal = translation.signal(instance_id, pending.signal)
-        if signal is not None:
-            looked.pending_signal.CopyFrom(signal)
+    signal = translation.signal(instance_id, registered.signal)
+    if page.checkpoints and signal is not None:
+        looked.pending_signal.CopyFrom(signal)
     if answer.ByteSize() + looked.ByteSize() <= _MOST_LOOKED_AT:
         answer.MergeFrom(looked)
 

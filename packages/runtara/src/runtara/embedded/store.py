@@ -20,6 +20,7 @@ from runtara_domain.model import (
     Registration,
     Report,
     RetryAttempt,
+    Signal,
     Sleep,
 )
 from runtara_domain.model.launches import InstanceStart
@@ -102,7 +103,10 @@ class EmbeddedStore:
             lambda: self._core.register_instance(session=self._session, registration=registration)
         )
         self._registered(registered.run)
-        return RunStarted(registered.input, await self._passed(), registered.run)
+        passed = {} if registered.is_blank else await self._passed()
+        return RunStarted(
+            registered.input, passed, registered.run, Polled(_type_of(registered.signal))
+        )
 
     async def _passed(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
@@ -142,8 +146,7 @@ class EmbeddedStore:
         kept = state if not saved.is_found else saved.kept
         if kept is None:
             kept = await self.read(key) or b""
-        signal = None if saved.signal is None else SignalType(saved.signal.type.value)
-        return Saved(kept, signal)
+        return Saved(kept, _type_of(saved.signal))
 
     async def read(self, key: str) -> bytes | None:
         found = await self._persist(
@@ -186,9 +189,7 @@ class EmbeddedStore:
             for part in parts:
                 pending = await self._poll_once(part, hold)
                 if pending.signal or pending.custom_signals:
-                    signal = pending.signal
-                    kind = None if signal is None else SignalType(signal.type.value)
-                    return Polled(kind, pending.custom_signals)
+                    return Polled(_type_of(pending.signal), pending.custom_signals)
             if loop.time() >= until:
                 return Polled()
             if self._session.is_closed or len(parts) > 1:
@@ -308,6 +309,10 @@ class EmbeddedStore:
                 raise Superseded(str(error)) from error
             except CoreError as error:
                 raise refusal(error.code, str(error)) from error
+
+
+def _type_of(signal: Signal | None) -> SignalType | None:
+    return None if signal is None else SignalType(signal.type.value)
 
 
 def _now() -> datetime:

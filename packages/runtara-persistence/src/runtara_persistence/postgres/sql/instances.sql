@@ -13,6 +13,10 @@ WITH found AS MATERIALIZED (
                 AND c.is_retry_attempt IS NOT TRUE
         ) AS checkpoint_exists,
         $8::text IS NULL OR launch_id IS NOT DISTINCT FROM $8 AS launch_is_open,
+        -- By the locked row: an earlier run may just have saved what is not visible here.
+        run_epoch = 0 AND NOT EXISTS (
+            SELECT FROM checkpoints AS c WHERE c.instance_id = instances.instance_id
+        ) AS is_blank,
         -- A process that names no launch is not the open launch's process, and closes that launch.
         $8 IS NULL
         AND launch_id IS NOT NULL
@@ -96,9 +100,16 @@ SELECT
     found.input,
     found.checkpoint_exists,
     found.launch_is_open,
+    found.is_blank,
+    s.signal_type::text AS signal_type,
+    s.payload,
     (SELECT run_epoch FROM runs) AS new_run
 FROM (VALUES (1)) AS always (one)
-LEFT JOIN found ON TRUE;
+LEFT JOIN found ON TRUE
+LEFT JOIN pending_signals AS s
+    ON s.instance_id = found.instance_id
+    AND s.acknowledged_at IS NULL
+    AND s.signal_type <> 'resume';
 
 -- name: get
 SELECT

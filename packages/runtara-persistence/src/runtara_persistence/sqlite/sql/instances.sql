@@ -6,6 +6,10 @@ SELECT
     run_epoch,
     CAST(input AS BLOB),
     launch_id,
+    run_epoch = 0
+    AND NOT EXISTS (SELECT 1 FROM checkpoints AS c WHERE c.instance_id = instances.instance_id),
+    s.signal_type,
+    CAST(coalesce(s.payload, '') AS BLOB),
     -- Whether a process that names no launch is not the open launch's process.
     launch_id IS NOT NULL AND (launch_sends_id OR run_epoch > coalesce(ended_run, 0)),
     EXISTS (
@@ -15,7 +19,11 @@ SELECT
             AND NOT c.is_retry_attempt
     )
 FROM instances
-WHERE instance_id = :instance_id;
+LEFT JOIN pending_signals AS s
+    ON s.instance_id = instances.instance_id
+    AND s.acknowledged_at IS NULL
+    AND s.signal_type <> 'resume'
+WHERE instances.instance_id = :instance_id;
 
 -- name: register.create
 INSERT INTO instances (instance_id, tenant_id, status, created_at)

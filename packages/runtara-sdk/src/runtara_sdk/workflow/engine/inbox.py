@@ -18,7 +18,7 @@ Seconds until a run without promises polls, unless it then waits for the core's 
 The answers to saves bring signals, so a short run never polls, even on a busy machine.
 """
 
-_BREATH = 0.02
+_BREATH = 0.1
 """
 Seconds without a poll after a promise's value has come and while no other is awaited.
 
