@@ -165,6 +165,45 @@ async def test_a_claim_is_three_statements_or_one_that_finds_nothing(
     assert asked == [(0, 1), (1, 3), (3, 3)]
 
 
+async def test_a_start_and_a_look_at_an_ended_instance_are_one_statement_each(
+    server: PostgresServer, worker: PostgresPersistence
+) -> None:
+    """Without an image nothing else is to be written, or read."""
+    log, asked = server.folder / "log", list[int]()
+    completed, launches = Ending(State.COMPLETED), worker.launches
+    for name in ("prepared", "a"):
+        before = log.stat().st_size
+        await start(worker, name)
+        asked.append(len(ASKED.findall(log.read_bytes()[before:])))
+        await worker.events.end(Caller(name), COMPLETED, completed, when=ANY, at=START)
+        before = log.stat().st_size
+        view = await launches.view(name, at=START)
+        asked.append(len(ASKED.findall(log.read_bytes()[before:])))
+        assert view is not None
+        assert view.instance.state is State.COMPLETED
+
+    assert asked[2:] == [1, 1]
+
+
+async def test_saves_at_once_share_a_statement_and_large_ones_another(
+    server: PostgresServer, worker: PostgresPersistence
+) -> None:
+    """Small saves that come while a large one is under way don't wait for it."""
+    log, names = server.folder / "log", ("prepared", "a", "b", "large")
+    for name in names:
+        await worker.instances.register(Registration(name, TENANT), when=OPEN, at=START)
+
+    async def save(name: str, key: str) -> None:
+        write = CheckpointWrite(key, bytes(100_000 if name == "large" else 100))
+        await worker.checkpoints.save(Caller(name), write, when=WORKING, at=START)
+
+    await asyncio.gather(*(save(name, "first") for name in names))
+    before = log.stat().st_size
+    await asyncio.gather(*(save(name, "second") for name in names))
+
+    assert len(ASKED.findall(log.read_bytes()[before:])) == 2
+
+
 @pytest.mark.parametrize("change", ["drain", "leave", "close", "hold", "limit"])
 async def test_what_changes_before_a_claim_takes_is_heeded(
     worker: PostgresPersistence, monkeypatch: pytest.MonkeyPatch, change: str

@@ -33,8 +33,15 @@ _ALIKE = (_STIRRED.status, values.MAX_FOUND_STATE_BYTES)
 _MOST_READINGS = 4
 _MOST_SAVES = 128
 """The most saves that share a statement."""
-_GROUPS = 2
-"""How many groups of saves are under way at once: one forms while another is committed."""
+_GROUPS = 1
+"""
+How many groups of saves are under way at once; while one is committed, the next one forms.
+
+A statement and its commit cost as much as some fifteen of its rows. Of two groups at once, each
+would be half as large.
+"""
+_LARGE = 64 * 1024
+"""Bytes of a state from which its save is in a group of large ones, so that others don't wait."""
 _LEAD = 2
 """
 For how many iterations of the loop a save waits for others.
@@ -63,8 +70,11 @@ class Saves:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._groups = TaskBatcher[Save, Saved | None](
-            self._save_together, most=_MOST_SAVES, groups=_GROUPS, lead=_LEAD
+        self._small, self._large = (
+            TaskBatcher[Save, Saved | None](
+                self._save_together, most=_MOST_SAVES, groups=_GROUPS, lead=_LEAD
+            )
+            for _ in range(2)
         )
 
     async def save(
@@ -74,7 +84,9 @@ class Saves:
         save = Save(caller, write, when, at)
         with self._database.step():
             future: asyncio.Future[Saved | None] = asyncio.get_running_loop().create_future()
-            self._groups.add(Waiting(save, future, save.key, len(write.state)))
+            size = len(write.state)
+            groups = self._small if size < _LARGE else self._large
+            groups.add(Waiting(save, future, save.key, size))
             return await future or await save_alone(self._database, save)
 
     async def _save_together(self, saves: Sequence[Save]) -> Sequence[Saved | None]:
