@@ -29,12 +29,19 @@ async def view(
     database: Database, instance_id: str, at: datetime, tenant_limit: int | None
 ) -> InstanceView | None:
     """Return everything that is known about an instance."""
+    attempt = "read an instance's details"
+    found = await database.read(attempt, _SQL["view"], instance_id)
+    if not found:
+        return None
+    if found[0]["image_id"] is None and not _is_waiting(rows.instance(found[0])):
+        # All of it is in one row, as of every instance of a worker that has ended.
+        return _seen(found[0], None, _Kept())
 
     async def work(connection: Connection) -> InstanceView | None:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             return await _view(connection, instance_id, at, tenant_limit)
 
-    return await database.run("read an instance's details", work, is_repeatable=True)
+    return await database.run(attempt, work, is_repeatable=True)
 
 
 async def _view(
@@ -44,25 +51,31 @@ async def _view(
     if not found:
         return None
     [row] = found
-    instance = rows.instance(row)
-    images = await connection.fetch(_SQL["view.image"], instance_id)
+    images = await connection.fetch(_SQL["view.image"], row["image_id"])
     image = launch_rows.image(images[0]) if images else None
-    is_waiting = instance.launch_id is None and not instance.state.is_final
-    kept = _Kept()
-    if is_waiting:
+    kept, instance = _Kept(), rows.instance(row)
+    if _is_waiting(instance):
         kept = await _kept(connection, instance, image, row, tenant_limit, at)
-    timeout_ms, pending = row["timeout_ms"], row["pending_signal"]
+    return _seen(row, image, kept)
+
+
+def _is_waiting(instance: Instance) -> bool:
+    return instance.launch_id is None and not instance.state.is_final
+
+
+def _seen(row: asyncpg.Record, image: Image | None, kept: _Kept) -> InstanceView:
+    instance, pending = rows.instance(row), row["pending_signal"]
     return InstanceView(
         instance=instance,
         input=row["input"],
         image=image,
         launches=row["launch_count"],
         crashes=row["crashes"],
-        next_launch_at=row["launch_after"] if is_waiting else None,
+        next_launch_at=row["launch_after"] if _is_waiting(instance) else None,
         priority=row["priority"],
         queue=row["queue"],
         env=stored.env(row["env"]),
-        timeout=stored.start_timeout(timeout_ms),
+        timeout=stored.start_timeout(row["timeout_ms"]),
         stop_at=row["stop_at"],
         stop_reason=row["stop_reason"],
         pending_signal=None if pending is None else SignalType(pending),

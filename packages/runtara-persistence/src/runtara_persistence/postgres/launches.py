@@ -73,9 +73,14 @@ class PostgresLaunches:
     ) -> Started:
         from runtara_persistence.postgres import starting
 
-        return await self._transact(
-            "start an instance", lambda connection: starting.start(connection, start, at, offer)
-        )
+        def step(connection: Connection) -> Awaitable[Started]:
+            return starting.start(connection, start, at, offer)
+
+        attempt = "start an instance"
+        if offer is None and start.image_id is None and start.dedupe_key is None:
+            # One INSERT, which needs no transaction around it.
+            return await self._database.run(attempt, step, is_repeatable=False)
+        return await self._transact(attempt, step)
 
     async def claim(self, offer: Offer, *, limit: int, at: datetime) -> Claims:
         from runtara_persistence.postgres import claiming

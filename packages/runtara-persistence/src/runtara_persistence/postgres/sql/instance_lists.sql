@@ -89,7 +89,11 @@ SELECT
     ) AS pending_signal,
     attempt,
     max_attempts,
-    progress
+    progress,
+    coalesce(
+        image_id,
+        (SELECT a.image_id FROM instance_images AS a WHERE a.instance_id = instances.instance_id)
+    ) AS image_id
 FROM instances
 WHERE instance_id = $1;
 
@@ -97,10 +101,7 @@ WHERE instance_id = $1;
 SELECT
     -- include: image
 FROM images
-WHERE image_id = coalesce(
-    (SELECT i.image_id FROM instances AS i WHERE i.instance_id = $1),
-    (SELECT a.image_id FROM instance_images AS a WHERE a.instance_id = $1)
-);
+WHERE image_id = $1;
 
 -- name: holds
 SELECT scope, tenant_id, name, reason, created_at
