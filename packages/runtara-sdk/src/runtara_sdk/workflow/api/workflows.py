@@ -5,7 +5,7 @@ import json
 import typing
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from runtara_sdk.workflow import values
@@ -124,7 +124,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         Raises InputRefused if it does not fit or, where `is_saved` says that the instance was
         started with it, Incompatible.
         """
-        names = list(inspect.signature(self.function).parameters)
+        names = list(self._signature.parameters)
         if text is None:
             return self._without_input(names, is_saved=is_saved)
         tick = tick_of(text)
@@ -181,7 +181,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
 
     def _bound(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
         try:
-            return inspect.signature(self.function).bind(*args, **kwargs).arguments
+            return self._signature.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise TypeError(f"workflow {self.name!r}: {error}") from None
 
@@ -193,7 +193,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
             ).text
             for name, value in bound.items()
         }
-        if len(inspect.signature(self.function).parameters) == 1:
+        if len(self._signature.parameters) == 1:
             return next(iter(texts.values()), None)
         return json.dumps({name: json.loads(text) for name, text in texts.items()}).encode()
 
@@ -250,12 +250,20 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         return code_version(self.function)
 
     def _required(self) -> frozenset[str]:
-        parameters = inspect.signature(self.function).parameters.values()
+        parameters = self._signature.parameters.values()
         return frozenset(one.name for one in parameters if one.default is one.empty)
+
+    @cached_property
+    def _signature(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    @cached_property
+    def _read_hints(self) -> dict[str, Any]:
+        return typing.get_type_hints(self.function, include_extras=True)
 
     def _hints(self) -> dict[str, Any]:
         try:
-            return typing.get_type_hints(self.function, include_extras=True)
+            return self._read_hints
         except Exception as error:  # An annotation that is a text can be resolved only now.
             raise NotSerializable(
                 f"the annotations of workflow {self.name!r} can't be read ({error}): import what"
