@@ -49,10 +49,10 @@ class Program:
 
         How many steps that is, shorter runs before tell.
         """
+        # Not counted: it brings the program to speed.
+        await self._rate(at_once, 10)
         # In a few steps, what begins and ends a workflow would be most of it.
         steps = 50
-        # Not counted: it brings the program to speed.
-        await self._rate(at_once, steps)
         while (reached := await self._rate(at_once, steps)) * seconds > 2 * at_once * steps:
             steps = round(reached * seconds / at_once)
         return reached
@@ -169,7 +169,10 @@ async def compare(url: str, options: argparse.Namespace) -> dict[int, Rates]:
         for name in (*options.ours, *options.peers):
             async with subject(name, url) as running:
                 for load, report in reports.items():
-                    report.add(name, await running.rate(load, options.seconds))
+                    reached = await running.rate(load, options.seconds)
+                    report.add(name, reached)
+                    # Also a run that is cut off tells something.
+                    print(f"  {name:<9} {load:>3} at once {reached:6.0f}", file=sys.stderr)
     return reports
 
 
