@@ -71,9 +71,9 @@ PERSISTENCE = (
     Mutant(
         "The loop stands still for a step of any size.",
         "runtara_persistence/sqlite/step_thread.py",
-        "StepThread._is_for_loop",
-        "return group.members[0].is_small",
-        "return True",
+        "StepThread.run",
+        "is_small and self._is_calm() and await self._has_come_alone() and self._is_calm()",
+        "self._is_calm() and await self._has_come_alone() and self._is_calm()",
         (
             "tests/persistence/test_sqlite_group_commit.py"
             "::test_a_caller_that_is_alone_is_served_in_the_loop_once_commits_were_fast",
@@ -93,7 +93,7 @@ PERSISTENCE = (
     Mutant(
         "The loop waits for another process to let go.",
         "runtara_persistence/sqlite/step_thread.py",
-        "StepThread._in_loop",
+        "StepThread._at_once",
         'self._connection.execute("PRAGMA busy_timeout = 0")',
         "",
         (

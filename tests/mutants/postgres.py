@@ -6,7 +6,7 @@ POSTGRES = (
     Mutant(
         "An ending locks the child before its parent.",
         "runtara_persistence/postgres/sql/fragments.sql",
-        "found_after_parent",
+        "found_parent_first",
         "WHERE instance_id = $1 AND (SELECT count(*) FROM parent) >= 0",
         "WHERE instance_id = $1",
         (

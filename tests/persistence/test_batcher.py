@@ -1,16 +1,40 @@
 """When a batcher that executes groups in tasks chooses a group, and when it executes it."""
 
 import asyncio
-from collections.abc import Sequence
+import types
+from collections.abc import Coroutine, Generator, Sequence
+from typing import Any
 
 import pytest
 
 from runtara_persistence.batcher import TaskBatcher, Waiting
 
 
+def eager(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
+) -> "asyncio.Task[Any]":
+    """Run a coroutine at once up to its first wait, as the eager factory of Python 3.12 does."""
+    first = coroutine.send(None)
+
+    @types.coroutine
+    def rest() -> Generator[Any, Any, Any]:
+        yield first
+        return (yield from coroutine)
+
+    return asyncio.Task(rest(), loop=loop, **options)
+
+
 @pytest.mark.parametrize("lead", [1, 2, 3])
-async def test_a_group_is_executed_in_the_iteration_in_which_it_is_chosen(lead: int) -> None:
-    """Steps that come before that iteration join the group; later steps make the next one."""
+@pytest.mark.parametrize("factory", [None, eager])
+async def test_a_group_is_executed_in_the_iteration_in_which_it_is_chosen(
+    lead: int, factory: Any
+) -> None:
+    """
+    Steps that come before that iteration join the group; later steps make the next one.
+
+    This is so whatever factory makes the loop's tasks.
+    """
+    asyncio.get_running_loop().set_task_factory(factory)
     groups: list[list[str]] = []
 
     async def execute(steps: Sequence[str]) -> Sequence[str]:
@@ -27,6 +51,7 @@ async def test_a_group_is_executed_in_the_iteration_in_which_it_is_chosen(lead: 
         assert groups == ([] if iteration < lead else [[f"step {each}" for each in range(lead)]])
         await asyncio.sleep(0)
     await batcher.finished()
+    asyncio.get_running_loop().set_task_factory(None)
 
     assert groups[1:] == [[f"step {lead}"]]
     assert [future.result() for future in futures] == [f"step {each}" for each in range(lead + 1)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import runtara_persistence
-from runtara_persistence.queries import Queries, include, load
+from runtara_persistence.queries import File, Queries, include, load
 
 ADAPTERS = Path(runtara_persistence.__file__).parent
 
@@ -26,6 +26,15 @@ def test_an_unknown_name_is_refused_naming_the_known_ones() -> None:
 
     with pytest.raises(KeyError, match=r"checkpoints.sql has no query 'sav', only save.find, "):
         queries["sav"]
+
+
+def test_a_file_is_read_when_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new version of the package may replace the files of a running server."""
+    queries = File("runtara_persistence.sqlite", "limits.sql")
+
+    monkeypatch.setattr(Path, "read_text", None)
+
+    assert "INSERT INTO limits" in queries["put"]
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,11 @@ class Batcher(ABC, Generic[Member]):
             # The group begins after the tasks that are ready now, so that they can join it.
             self._begin_after(self._lead)
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a step waits to begin."""
+        return bool(self._waiting)
+
     async def finished(self) -> None:
         """Return when no step is under way or waits: each has its outcome, or was dropped."""
         await self._idle.wait()
@@ -174,7 +179,8 @@ class TaskBatcher(Batcher[Waiting[Step, Outcome]], Generic[Step, Outcome]):
     A batcher that executes each group in a task of its own.
 
     The task chooses its group when it first runs, an iteration after the task was created. So a
-    step that is added before that can join the group.
+    step that is added before that can join the group. It is made without the loop's task factory,
+    because a task of an eager one would run at once.
     """
 
     def __init__(
@@ -188,7 +194,7 @@ class TaskBatcher(Batcher[Waiting[Step, Outcome]], Generic[Step, Outcome]):
         if iterations > 1:
             asyncio.get_running_loop().call_soon(self._begin_after, iterations - 1)
             return
-        work = asyncio.create_task(self._execute_next())
+        work = asyncio.Task(self._execute_next(), loop=asyncio.get_running_loop())
         self._work.add(work)
         work.add_done_callback(self._work.discard)
 

@@ -40,10 +40,16 @@ class Queries(dict[str, str]):
 
 
 class File(Mapping[str, str]):
-    """The queries of a file, which is read when the first one is asked for."""
+    """
+    The queries of a file, which is read at once, and divided when the first one is asked for.
+
+    So a module has the queries of its own version, even if the files are replaced while it runs.
+    """
 
     def __init__(self, package: str, file: str) -> None:
-        self._package, self._file = package, file
+        self._source = f"{package}/sql/{file}"
+        self._text = _read(package, file)
+        self._fragments_text = _read(package, "fragments.sql")
 
     def __getitem__(self, name: str) -> str:
         return self._queries[name]
@@ -56,8 +62,7 @@ class File(Mapping[str, str]):
 
     @cached_property
     def _queries(self) -> Queries:
-        text = include(_read(self._package, self._file), _fragments(self._package))
-        return Queries(text, source=f"{self._package}/sql/{self._file}")
+        return Queries(include(self._text, _fragments(self._fragments_text)), source=self._source)
 
 
 @cache
@@ -67,8 +72,8 @@ def load(package: str, file: str) -> File:
 
 
 @cache
-def _fragments(package: str) -> Queries:
-    return Queries(_read(package, "fragments.sql"), source=f"{package}/sql/fragments.sql")
+def _fragments(text: str) -> Queries:
+    return Queries(text, source="fragments.sql")
 
 
 def _read(package: str, file: str) -> str:

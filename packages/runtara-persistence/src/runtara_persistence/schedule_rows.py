@@ -2,7 +2,6 @@
 
 import json
 from datetime import timedelta
-from typing import Any, Protocol
 
 from runtara_domain.model.schedules import (
     LocalTimeRule,
@@ -12,15 +11,9 @@ from runtara_domain.model.schedules import (
     StoredSchedule,
     Timing,
 )
+from runtara_persistence.records import Row, record
 
 _MILLISECOND = timedelta(milliseconds=1)
-
-
-class Row(Protocol):
-    """Columns by their names."""
-
-    # `Any`, because a column holds text, bytes, numbers, times or null.
-    def __getitem__(self, name: str, /) -> Any: ...
 
 
 def columns(stored: StoredSchedule) -> dict[str, object]:
@@ -63,30 +56,20 @@ def schedule(row: Row) -> StoredSchedule:
         LocalTimeRule(row["missing"]),
         LocalTimeRule(row["duplicate"]),
     )
+    schedule = record(
+        Schedule,
+        row,
+        timing=timing,
+        overlap=Overlap(row["overlap"]),
+        catch_up=row["catch_up_ms"] * _MILLISECOND,
+        jitter=row["jitter_ms"] * _MILLISECOND,
+    )
     paused_by = row["paused_by"]
-    return StoredSchedule(
-        schedule=Schedule(
-            tenant_id=row["tenant_id"],
-            name=row["name"],
-            timing=timing,
-            workflow=row["workflow"],
-            image_id=row["image_id"],
-            overlap=Overlap(row["overlap"]),
-            catch_up=row["catch_up_ms"] * _MILLISECOND,
-            jitter=row["jitter_ms"] * _MILLISECOND,
-            input=row["input"],
-            queue=row["queue"],
-            priority=row["priority"],
-        ),
-        revision=row["revision"],
-        created_at=row["created_at"],
+    return record(
+        StoredSchedule,
+        row,
+        schedule=schedule,
         is_declared=bool(row["is_declared"]),
         code_versions=tuple(json.loads(row["code_versions"])),
         paused_by=None if paused_by is None else PausedBy(paused_by),
-        pause_reason=row["pause_reason"],
-        next_tick_at=row["next_tick_at"],
-        last_tick_at=row["last_tick_at"],
-        last_instance_id=row["last_instance_id"],
-        buffered_tick_at=row["buffered_tick_at"],
-        problem=row["problem"],
     )

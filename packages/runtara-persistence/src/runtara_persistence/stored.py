@@ -11,6 +11,7 @@ from runtara_domain.error import InvalidValue
 from runtara_domain.values import LONGEST_TIMEOUT
 
 if TYPE_CHECKING:
+    from runtara_domain.model import InstanceFilter
     from runtara_domain.model.images import NewImage
     from runtara_domain.model.launches import InstanceStart
     from runtara_domain.model.metrics import MetricsBucket
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
 _TIMEOUT = "timeout_s"
 _MILLISECOND = timedelta(milliseconds=1)
 _LONGEST_MS = LONGEST_TIMEOUT // _MILLISECOND
+
+
+def kind(which: InstanceFilter) -> str:
+    """Name the filter by whose index instances are found; the other filters are then checked."""
+    if which.parent_id is not None:
+        return "of_parent"
+    if which.blocked:
+        return "blocked"
+    if which.workflow is not None:
+        return "of_workflow"
+    if which.tenant_id is not None:
+        return "of_tenant" if which.status is None else "of_tenant_in_status"
+    return "any" if which.status is None else "in_status"
 
 
 def metadata(text: str | None) -> Mapping[str, object]:

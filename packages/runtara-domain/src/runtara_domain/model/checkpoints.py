@@ -1,7 +1,9 @@
 """Records of checkpoints."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 
 from runtara_domain import values
 from runtara_domain.model.caller import RunState
@@ -138,3 +140,9 @@ class CheckpointPage:
 
     entries: tuple[CheckpointEntry, ...]
     next_id: int | None
+
+    @classmethod
+    def of(cls, found: Sequence[CheckpointEntry], limit: int) -> Self:
+        """Build a page of this many entries; it is the last one if no more are found."""
+        entries = tuple(found[:limit])
+        return cls(entries, entries[-1].id if len(found) > limit else None)

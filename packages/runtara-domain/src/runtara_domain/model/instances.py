@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
@@ -182,6 +183,11 @@ class Registration:
         if self.continue_run is not None:
             values.check_range("continue_run", self.continue_run, 1, values.MAX_INTEGER)
 
+    @property
+    def may_create(self) -> bool:
+        """Whether an unknown instance is created: what this names can't exist otherwise."""
+        return (self.checkpoint_id, self.continue_run, self.launch_id) == (None, None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Registered:
@@ -203,3 +209,15 @@ class Registered:
     launch_is_open: bool = True
     is_blank: bool = False
     signal: Signal | None = None
+
+    @classmethod
+    def of_unknown(cls, asked: Registration, run: int) -> Self:
+        """Return the outcome for an unknown instance; run: 1 if it was created, otherwise 0."""
+        return cls(
+            None,
+            asked.tenant_id,
+            asked.checkpoint_id is None,
+            run,
+            launch_is_open=asked.launch_id is None,
+            is_blank=run > 0,
+        )

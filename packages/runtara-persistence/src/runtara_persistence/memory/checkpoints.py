@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 
 from runtara_domain import values
 from runtara_domain.model import (
@@ -21,24 +22,18 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State
 from runtara_persistence.memory.rows import CheckpointRow, InstanceRow
-from runtara_persistence.memory.store import Store
+from runtara_persistence.memory.store import OnStore, step
 
 
-class MemoryCheckpoints:
+class MemoryCheckpoints(OnStore):
     """Fits `runtara_domain.ports.checkpoints.Checkpoints`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def save(
+    @step
+    def save(
         self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
     ) -> Saved:
-        await self._store.yield_control()
-        row = self._store.instances.get(caller.instance_id)
+        row, before = self._store.admitted(caller, when)
         if row is None:
-            return Saved(before=None)
-        before = row.run_state
-        if not before.admits(caller, when):
             return Saved(before)
         found = self._store.checkpoint(caller.instance_id, write.checkpoint_id)
         if found is None:
@@ -54,14 +49,15 @@ class MemoryCheckpoints:
             custom_signal=self._store.custom_signal(caller.instance_id, write.checkpoint_id),
         )
 
-    async def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
-        await self._store.yield_control()
+    @step
+    def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
         row = self._store.checkpoint(instance_id, checkpoint_id)
         if row is None:
             return None
         return Checkpoint(row.checkpoint_id, row.state, row.created_at, row.wake_at)
 
-    async def sleep(
+    @step
+    def sleep(
         self,
         caller: Caller,
         sleep: Sleep,
@@ -71,22 +67,18 @@ class MemoryCheckpoints:
         earliest: datetime | None,
         at: datetime,
     ) -> Slept:
-        await self._store.yield_control()
-        row = self._store.instances.get(caller.instance_id)
+        row, before = self._store.admitted(caller, when)
         if row is None:
-            return Slept(before=None)
-        before = row.run_state
-        if not before.admits(caller, when):
             return Slept(before)
         wake_at = self._deadline(row, sleep, at)
         row.show_life(at)
         signal = self._store.pending_signal(caller.instance_id)
         cancelled = signal is not None and signal.type is SignalType.CANCEL
-        is_kept_running = before.state is State.RUNNING and sleep.keep_running
+        is_kept_running = row.state is State.RUNNING and sleep.keep_running
         if (wake_at <= at or cancelled) and not sleep.detach:
             _stir(row, at)
         elif not is_kept_running:
-            asleep_until = row.sleep_until if before.state is State.ASLEEP else None
+            asleep_until = row.sleep_until if row.state is State.ASLEEP else None
             moments = (wake_at, earliest, asleep_until)
             row.fall_asleep(min(moment for moment in moments if moment is not None))
             row.waits = sleep.waits
@@ -95,20 +87,18 @@ class MemoryCheckpoints:
             self._store.tell_if_launchable(row, at)
         return Slept(before, wake_at, signal, after=row.state)
 
-    async def record_retry(
+    @step
+    def record_retry(
         self, caller: Caller, attempt: RetryAttempt, *, when: Condition, at: datetime
     ) -> RunState | None:
-        await self._store.yield_control()
-        row = self._store.instances.get(caller.instance_id)
-        if row is None:
-            return None
-        before = row.run_state
-        if before.admits(caller, when):
+        row, before = self._store.admitted(caller, when)
+        if row is not None:
             self._keep_attempt(caller.instance_id, attempt)
             row.show_life(at)
         return before
 
-    async def page(
+    @step
+    def page(
         self,
         instance_id: str,
         *,
@@ -118,17 +108,16 @@ class MemoryCheckpoints:
     ) -> CheckpointPage:
         values.check_storable("instance_id", instance_id)
         values.check_part(after_id, limit)
-        await self._store.yield_control()
-        rows = [row for row in self._saved(instance_id) if row.id > after_id]
-        shown = rows[:limit]
-        entries = tuple(self._entry(row, largest_state) for row in shown)
-        return CheckpointPage(entries, shown[-1].id if len(shown) < len(rows) else None)
+        rows = (row for row in self._saved(instance_id) if row.id > after_id)
+        found = [self._entry(row, largest_state) for row in islice(rows, limit + 1)]
+        return CheckpointPage.of(found, limit)
 
-    async def count(self, which: CheckpointFilter) -> int:
-        await self._store.yield_control()
+    @step
+    def count(self, which: CheckpointFilter) -> int:
         return len(self._chosen(which))
 
-    async def newest(
+    @step
+    def newest(
         self,
         which: CheckpointFilter,
         *,
@@ -137,7 +126,6 @@ class MemoryCheckpoints:
         largest_state: int | None = None,
     ) -> Sequence[CheckpointSummary]:
         values.check_part(0, limit, offset)
-        await self._store.yield_control()
         largest = -1 if largest_state is None else largest_state
         return [
             CheckpointSummary(

@@ -6,22 +6,19 @@ from datetime import datetime
 from runtara_domain import values
 from runtara_domain.model import Caller, Claim, Claimed, RunState, Woken
 from runtara_domain.status import MOVES, Condition, InstanceStatus, Move, SignalType
-from runtara_persistence.memory import records
+from runtara_persistence import records
 from runtara_persistence.memory.rows import InstanceRow
-from runtara_persistence.memory.store import Store
+from runtara_persistence.memory.store import OnStore, step
 
 _RELAUNCHING = frozenset({SignalType.CANCEL, SignalType.RESUME})
 
 
-class MemoryClaims:
+class MemoryClaims(OnStore):
     """Fits `runtara_domain.ports.claims.Claims`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
+    @step
+    def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         values.check_limit(limit)
-        await self._store.yield_control()
         waiting = [
             (max(due, row.wake_claim_until or due), row.instance_id, row)
             for row in self._store.instances.values()
@@ -34,8 +31,8 @@ class MemoryClaims:
             row.claim(claim)
         return [records.claimed(row) for row in rows]
 
-    async def next_due(self, *, at: datetime) -> datetime | None:
-        await self._store.yield_control()
+    @step
+    def next_due(self, *, at: datetime) -> datetime | None:
         moments = (
             self._due_from(row, at)
             for row in self._store.instances.values()
@@ -44,10 +41,10 @@ class MemoryClaims:
         first = min((moment for moment in moments if moment is not None), default=None)
         return None if first is None else max(first, at)
 
-    async def renew(
+    @step
+    def renew(
         self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
     ) -> Mapping[str, RunState]:
-        await self._store.yield_control()
         run_states = {}
         for sleeper, moment in sleepers.items():
             row = self._store.instances.get(sleeper.instance_id)
@@ -57,8 +54,8 @@ class MemoryClaims:
                     _renew(row, claim, moment, at)
         return run_states
 
-    async def release(self, token: str, instance_ids: Collection[str], *, at: datetime) -> set[str]:
-        await self._store.yield_control()
+    @step
+    def release(self, token: str, instance_ids: Collection[str], *, at: datetime) -> set[str]:
         for instance_id in instance_ids:
             row = self._store.instances.get(instance_id)
             if row is not None and row.wake_claim_by == token:
@@ -66,8 +63,8 @@ class MemoryClaims:
                 self._store.tell_if_launchable(row, at)
         return set()
 
-    async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
-        await self._store.yield_control()
+    @step
+    def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Woken(before=None, woken=False)

@@ -1,8 +1,7 @@
 """Taking a copy of an instance from memory, and putting one in."""
 
-from dataclasses import fields
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from runtara_domain.model import Event, EventType
 from runtara_domain.model.instance_copies import (
@@ -21,8 +20,7 @@ from runtara_domain.status import State
 from runtara_persistence.memory import launching
 from runtara_persistence.memory.rows import CheckpointRow, CustomSignalRow, EventRow, InstanceRow
 from runtara_persistence.memory.store import Store
-
-T = TypeVar("T")
+from runtara_persistence.records import columns, record
 
 
 def take(store: Store, instance_id: str) -> Copied | None:
@@ -37,9 +35,9 @@ def take(store: Store, instance_id: str) -> Copied | None:
     check_copied(sum(len(one) + RECORD for one in (*(kept.state for kept in checkpoints), *said)))
     copy = InstanceCopy(
         instance=_instance(store, row),
-        checkpoints=[_copied(CopiedCheckpoint, one) for one in checkpoints],
-        events=[_copied(CopiedEvent, one) for one in events],
-        signals=[_copied(CopiedSignal, one) for one in signals],
+        checkpoints=[record(CopiedCheckpoint, one) for one in checkpoints],
+        events=[record(CopiedEvent, one) for one in events],
+        signals=[record(CopiedSignal, one) for one in signals],
     )
     family = [
         one
@@ -70,49 +68,41 @@ def put(
         return PutCopy(is_same=is_same)
     if image_id is not None and launching.image(store, image_id, one.tenant_id) is None:
         return PutCopy(image_is_found=False)
-    columns = _columns(one)
-    del columns["image_name"]
-    row = InstanceRow(**(columns | {"image_id": image_id, "ended_run": one.run_epoch}))
+    put_in = columns(one) | {"image_id": image_id, "ended_run": one.run_epoch}
+    del put_in["image_name"]
+    row = InstanceRow(**put_in)
     if not row.state.is_final:
         row.status, row.sleep_until = State.PAUSED.status, None
     store.put_instance(row)
     launching.associate(store, row, at)
     for kept in copy.checkpoints:
-        copied = CheckpointRow(id=store.next_id(), instance_id=row.instance_id, **_columns(kept))
+        copied = CheckpointRow(id=store.next_id(), instance_id=row.instance_id, **columns(kept))
         store.checkpoints[row.instance_id, copied.checkpoint_id] = copied
     for said in copy.events:
-        columns = _columns(said) | {"event_type": EventType(said.event_type)}
+        event = columns(said) | {"event_type": EventType(said.event_type)}
         store.instance_events.append(
-            EventRow(id=store.next_id(), instance_id=row.instance_id, **columns)
+            EventRow(id=store.next_id(), instance_id=row.instance_id, **event)
         )
     for signal in copy.signals:
         store.put_custom_signal(
-            CustomSignalRow(id=store.next_id(), instance_id=row.instance_id, **_columns(signal))
+            CustomSignalRow(id=store.next_id(), instance_id=row.instance_id, **columns(signal))
         )
-    event = Event(EventType.CUSTOM, source.encode(), at, subtype=IMPORTED)
-    store.add_event(row.instance_id, event)
+    imported = Event(EventType.CUSTOM, source.encode(), at, subtype=IMPORTED)
+    store.add_event(row.instance_id, imported)
     return PutCopy(created=True)
 
 
 def _instance(store: Store, row: InstanceRow) -> CopiedInstance:
     image_id = launching.image_of(store, row)
     image = store.images.get(image_id or "")
-    found: dict[str, Any] = {
-        "image_id": image_id,
-        "image_name": None if image is None else image.name,
-        "env": launching.env_text(store, row),
-    }
-    names = [each.name for each in fields(CopiedInstance) if each.name not in found]
-    return CopiedInstance(**found, **{name: getattr(row, name) for name in names})
+    return record(
+        CopiedInstance,
+        row,
+        image_id=image_id,
+        image_name=None if image is None else image.name,
+        env=launching.env_text(store, row),
+    )
 
 
 def _of(instance_id: str, rows: dict[Any, Any]) -> list[Any]:
     return [row for row in rows.values() if row.instance_id == instance_id]
-
-
-def _copied(kind: type[T], row: object) -> T:
-    return kind(**{each.name: getattr(row, each.name) for each in fields(kind)})  # type: ignore[arg-type]  # A dataclass.
-
-
-def _columns(copied: Any) -> dict[str, Any]:
-    return {each.name: getattr(copied, each.name) for each in fields(copied)}

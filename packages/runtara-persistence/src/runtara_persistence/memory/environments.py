@@ -1,29 +1,23 @@
 """Environments in memory; their leases expire by the clock that the adapter was given."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from runtara_domain.model.environments import Lease, NewEnvironment, Renewal
 from runtara_domain.model.stored_environments import Environment, EnvironmentKind
-from runtara_domain.ports.clock import Clock
-from runtara_persistence.memory import launching, records
-from runtara_persistence.memory.rows import EnvironmentRow
-from runtara_persistence.memory.store import Store
+from runtara_persistence.memory import launching
+from runtara_persistence.memory.store import OnStore, step
 
 FORGOTTEN_AFTER = timedelta(days=1)
 
 
-class MemoryEnvironments:
+class MemoryEnvironments(OnStore):
     """Fits `runtara_domain.ports.environments.Environments`."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-
-    async def open(self, new: NewEnvironment, *, ttl: timedelta) -> Lease:
-        await self._store.yield_control()
-        now = self._clock.now()
+    @step
+    def open(self, new: NewEnvironment, *, ttl: timedelta) -> Lease:
+        now = self._store.clock.now()
         self._forget_gone(now)
         known = self._store.environments.get(new.environment_id)
         if known is not None and known.kind != new.kind:
@@ -36,7 +30,7 @@ class MemoryEnvironments:
             and known.lease_until > now
         )
         self._adopt_associations()
-        self._store.environments[new.environment_id] = EnvironmentRow(
+        self._store.environments[new.environment_id] = Environment(
             environment_id=new.environment_id,
             kind=new.kind,
             tenant_id=new.tenant_id,
@@ -44,7 +38,8 @@ class MemoryEnvironments:
             boot_id=new.boot_id,
             version=new.version,
             capacity=new.capacity,
-            workflows=json.dumps(sorted(new.workflows)),
+            open_launches=0,
+            workflows=tuple(sorted(new.workflows)),
             started_at=now,
             lease_until=now + ttl,
             is_draining=is_draining,
@@ -53,7 +48,8 @@ class MemoryEnvironments:
             self._store.watchers.tell_launchable()
         return Lease(now=now, until=now + ttl, is_draining=is_draining)
 
-    async def renew(
+    @step
+    def renew(
         self,
         environment_id: str,
         *,
@@ -62,13 +58,14 @@ class MemoryEnvironments:
         silence: timedelta = timedelta(seconds=120),
         lost_silence: timedelta = timedelta(seconds=45),
     ) -> Renewal | None:
-        await self._store.yield_control()
-        now = self._clock.now()
+        now = self._store.clock.now()
         row = self._store.environments.get(environment_id)
         if row is None or row.closed_at is not None:
             return None
-        row.lease_until = now + ttl
-        row.clock_offset_ms = clock_offset // timedelta(milliseconds=1)
+        row = replace(
+            row, lease_until=now + ttl, clock_offset_ms=clock_offset // timedelta(milliseconds=1)
+        )
+        self._store.environments[environment_id] = row
         moments = list(launching.moments(self._store, silence, lost_silence))
         stops = (
             each.stop_at
@@ -90,33 +87,35 @@ class MemoryEnvironments:
             next_lease_over_at=self._next_lease_over(environment_id, now),
         )
 
-    async def close(self, environment_id: str) -> None:
-        await self._store.yield_control()
+    @step
+    def close(self, environment_id: str) -> None:
         row = self._store.environments.get(environment_id)
         if row is not None and row.closed_at is None:
-            row.closed_at = self._clock.now()
-            row.lease_until = min(row.lease_until, row.closed_at)
+            now = self._store.clock.now()
+            until = min(row.lease_until, now)
+            closed = replace(row, closed_at=now, lease_until=until)
+            self._store.environments[environment_id] = closed
 
-    async def drain(self, environment_id: str, *, draining: bool) -> bool:
-        await self._store.yield_control()
+    @step
+    def drain(self, environment_id: str, *, draining: bool) -> bool:
         row = self._store.environments.get(environment_id)
         if row is None:
             return False
-        row.is_draining = draining
+        self._store.environments[environment_id] = replace(row, is_draining=draining)
         self._store.watchers.tell_launchable()
         return True
 
-    async def leave(self, environment_id: str) -> None:
-        await self._store.yield_control()
+    @step
+    def leave(self, environment_id: str) -> None:
         row = self._store.environments.get(environment_id)
         if row is not None:
-            row.capacity = 0
+            self._store.environments[environment_id] = replace(row, capacity=0)
 
-    async def page(self, *, gone_for: timedelta = timedelta(days=1)) -> Sequence[Environment]:
-        await self._store.yield_control()
-        since = self._clock.now() - gone_for
+    @step
+    def page(self, *, gone_for: timedelta = timedelta(days=1)) -> Sequence[Environment]:
+        since = self._store.clock.now() - gone_for
         return [
-            records.environment(row, launching.open_count(self._store, row.environment_id))
+            replace(row, open_launches=launching.open_count(self._store, row.environment_id))
             for _, row in sorted(self._store.environments.items())
             if row.lease_until >= since
         ]

@@ -16,47 +16,42 @@ from runtara_domain.model import (
 )
 from runtara_domain.model.reopening import REOPENED
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State, settle
-from runtara_persistence.memory import records
+from runtara_persistence import records
 from runtara_persistence.memory.rows import EventRow, InstanceRow
-from runtara_persistence.memory.store import Store
+from runtara_persistence.memory.store import OnStore, step
 
 
-class MemoryEvents:
+class MemoryEvents(OnStore):
     """Fits `runtara_domain.ports.events.Events`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def append(
-        self, caller: Caller, event: Event, *, when: Condition, at: datetime
-    ) -> Recorded:
-        await self._store.yield_control()
+    @step
+    def append(self, caller: Caller, event: Event, *, when: Condition, at: datetime) -> Recorded:
         return self._append(caller, event, when, at)
 
-    async def end(
+    @step
+    def end(
         self, caller: Caller, event: Event, ending: Ending, *, when: Condition, at: datetime
     ) -> Recorded:
-        await self._store.yield_control()
         return self._end(caller, event, ending, when, at)
 
-    async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
-        await self._store.yield_control()
+    @step
+    def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
         return self._suspend(caller, event, at)
 
-    async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
-        await self._store.yield_control()
+    @step
+    def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
         return [self._record(step, at) for step in steps]
 
-    async def page(
+    @step
+    def page(
         self, which: EventFilter, *, after_id: int = 0, offset: int = 0, limit: int = 100
     ) -> list[StoredEvent]:
         values.check_part(after_id, limit, offset)
-        await self._store.yield_control()
         rows = [row for row in self._chosen(which) if row.id > after_id]
-        return [records.stored_event(row) for row in rows[offset : offset + limit]]
+        return [records.event(row) for row in rows[offset : offset + limit]]
 
-    async def count(self, which: EventFilter) -> int:
-        await self._store.yield_control()
+    @step
+    def count(self, which: EventFilter) -> int:
         return len(list(self._chosen(which)))
 
     def _record(self, step: EventStep, at: datetime) -> Recorded:
@@ -67,16 +62,13 @@ class MemoryEvents:
         return self._append(step.caller, step.event, step.when, at)
 
     def _append(self, caller: Caller, event: Event, when: Condition, at: datetime) -> Recorded:
-        row = self._store.instances.get(caller.instance_id)
+        row, before = self._store.admitted(caller, when)
         if row is None:
-            return Recorded(before=None)
-        before = row.run_state
-        if not before.admits(caller, when):
             return Recorded(before)
         self._store.add_event(caller.instance_id, event)
-        if not before.state.is_final:
+        if not row.state.is_final:
             row.show_life(at)
-        return Recorded(before, after=before.state)
+        return Recorded(before, after=row.state)
 
     def _end(
         self, caller: Caller, event: Event, ending: Ending, when: Condition, at: datetime

@@ -1,6 +1,7 @@
 """Images in memory."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from runtara_domain import values
@@ -12,36 +13,31 @@ from runtara_domain.model.images import (
     NewImage,
     RegisteredImage,
 )
-from runtara_domain.model.limits import Scope
+from runtara_domain.model.limits import Limit, Scope
 from runtara_domain.model.stored_images import Image
 from runtara_domain.status import State
-from runtara_persistence import stored
-from runtara_persistence.memory import launching, records
-from runtara_persistence.memory.rows import ChunkRow, ImageRow, InstanceRow, LimitRow
-from runtara_persistence.memory.store import Store
+from runtara_persistence import records, stored
+from runtara_persistence.memory import launching
+from runtara_persistence.memory.rows import ChunkRow, ImageRow, InstanceRow
+from runtara_persistence.memory.store import OnStore, step
 
 
-class MemoryImages:
+class MemoryImages(OnStore):
     """Fits `runtara_domain.ports.images.Images`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def put_chunk(self, upload_id: str, position: int, data: bytes, *, at: datetime) -> None:
+    @step
+    def put_chunk(self, upload_id: str, position: int, data: bytes, *, at: datetime) -> None:
         values.check_id("upload_id", upload_id)
         values.check_range("position", position, 0, values.MAX_LIMIT)
         values.check_bytes("data", data, MAX_CHUNK_BYTES)
-        await self._store.yield_control()
         known = self._store.image_chunks.get((upload_id, position))
         if known is not None and known.data != data:
             raise InvalidValue(f"position: {position} of the upload has other bytes already")
         row = ChunkRow(upload_id=upload_id, position=position, data=data, created_at=at)
         self._store.image_chunks.setdefault((upload_id, position), row)
 
-    async def register(
-        self, new: NewImage, upload_id: str | None, *, at: datetime
-    ) -> RegisteredImage:
-        await self._store.yield_control()
+    @step
+    def register(self, new: NewImage, upload_id: str | None, *, at: datetime) -> RegisteredImage:
         versions = list(self._versions(new.tenant_id, new.name))
         newest = self._current(new.tenant_id, new.name)
         if newest is not None and stored.is_same_image(records.image(newest), new):
@@ -71,49 +67,47 @@ class MemoryImages:
         self._store.watchers.tell_launchable()
         return RegisteredImage(records.image(row), created=True)
 
-    async def discard(self, upload_id: str) -> None:
-        await self._store.yield_control()
+    @step
+    def discard(self, upload_id: str) -> None:
         self._forget(upload_id)
 
-    async def get(self, image_id: str, tenant_id: str | None = None) -> Image | None:
+    @step
+    def get(self, image_id: str, tenant_id: str | None = None) -> Image | None:
         values.check_storable("image_id", image_id)
-        await self._store.yield_control()
         row = self._store.images.get(image_id)
         if row is None or tenant_id not in (None, row.tenant_id):
             return None
         return records.image(row)
 
-    async def current(self, tenant_id: str, name: str) -> Image | None:
+    @step
+    def current(self, tenant_id: str, name: str) -> Image | None:
         values.check_storable("name", name)
-        await self._store.yield_control()
         row = self._current(tenant_id, name)
         return None if row is None else records.image(row)
 
-    async def page(
-        self, which: ImageFilter, *, offset: int = 0, limit: int = 100
-    ) -> Sequence[Image]:
+    @step
+    def page(self, which: ImageFilter, *, offset: int = 0, limit: int = 100) -> Sequence[Image]:
         values.check_range("offset", offset, 0, values.MAX_INTEGER)
         values.check_limit(limit)
-        await self._store.yield_control()
         rows = sorted(
             self._chosen(which), key=lambda row: (-row.created_at.timestamp(), row.image_id)
         )
         return [records.image(row) for row in rows[offset : offset + limit]]
 
-    async def count(self, which: ImageFilter) -> int:
-        await self._store.yield_control()
+    @step
+    def count(self, which: ImageFilter) -> int:
         return len(list(self._chosen(which)))
 
-    async def chunk(self, image_id: str, position: int) -> bytes | None:
-        await self._store.yield_control()
+    @step
+    def chunk(self, image_id: str, position: int) -> bytes | None:
         row = self._store.images.get(image_id)
         if row is None or row.upload_id is None:
             return None
         found = self._store.image_chunks.get((row.upload_id, position))
         return None if found is None else found.data
 
-    async def delete(self, image_id: str, tenant_id: str, *, at: datetime) -> DeletedImage:
-        await self._store.yield_control()
+    @step
+    def delete(self, image_id: str, tenant_id: str, *, at: datetime) -> DeletedImage:
         row = self._store.images.get(image_id)
         if row is None or row.tenant_id != tenant_id or row.deleted_at is not None:
             return DeletedImage(is_found=False)
@@ -134,10 +128,10 @@ class MemoryImages:
         self._point_to_newest(row)
         return DeletedImage(True, is_hidden=is_hidden)
 
-    async def set_problem(self, image_id: str, problem: str | None) -> bool:
+    @step
+    def set_problem(self, image_id: str, problem: str | None) -> bool:
         if problem is not None:
             values.check_note("problem", problem)
-        await self._store.yield_control()
         row = self._store.images.get(image_id)
         if row is None:
             return False
@@ -150,9 +144,9 @@ class MemoryImages:
             each.block(problem, told, each.last_activity_at or each.created_at)
         return True
 
-    async def sweep(self, before: datetime, *, limit: int = 100) -> int:
+    @step
+    def sweep(self, before: datetime, *, limit: int = 100) -> int:
         values.check_limit(limit)
-        await self._store.yield_control()
         owned = {row.upload_id for row in self._store.images.values()}
         begun = {
             upload_id
@@ -209,8 +203,8 @@ class MemoryImages:
     def _bound(self, image: Image) -> None:
         if image.max_concurrent is not None:
             key = (Scope.IMAGE.value, image.tenant_id, image.name)
-            row = LimitRow(scope=key[0], tenant_id=key[1], name=key[2])
-            self._store.limits.setdefault(key, row).max_concurrent = image.max_concurrent
+            known = self._store.limits.get(key, Limit(Scope.IMAGE, image.tenant_id, image.name))
+            self._store.limits[key] = replace(known, max_concurrent=image.max_concurrent)
 
     def _move_stuck(self, new: ImageRow, at: datetime) -> None:
         """Move instances that are blocked or can't be launched with older versions to this one."""

@@ -1,6 +1,7 @@
 """Instances in memory as operators see them: the whole of one, lists, and metrics."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from runtara_domain.launching.room import Room, queued
@@ -13,13 +14,15 @@ from runtara_domain.model.instance_lists import (
 )
 from runtara_domain.model.instance_views import InstanceView
 from runtara_domain.model.metrics import MetricsBucket
+from runtara_domain.model.stored_images import Image
 from runtara_domain.model.stored_instances import Instance
 from runtara_domain.model.waits import LONGEST_LINE, Awaited
 from runtara_domain.status import InstanceStatus, State
-from runtara_persistence import stored
-from runtara_persistence.memory import launching, records
-from runtara_persistence.memory.rows import ImageRow, InstanceRow
+from runtara_persistence import records
+from runtara_persistence.memory import launching
+from runtara_persistence.memory.rows import InstanceRow
 from runtara_persistence.memory.store import Store
+from runtara_persistence.records import Waiting
 
 _ASCENDING = frozenset({InstanceOrder.CREATED_ASC, InstanceOrder.FINISHED_ASC})
 _BY_END = frozenset({InstanceOrder.FINISHED_DESC, InstanceOrder.FINISHED_ASC})
@@ -30,35 +33,26 @@ def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None)
     image = _image(store, row)
     pending = store.pending_signal(row.instance_id)
     is_waiting = row.launch_id is None and not row.state.is_final
-    name = None if image is None else image.name
-    workflow = row.workflow or (None if image is None else records.image(image).workflow)
-    holds = [
-        hold
-        for hold in sorted(store.holds.values(), key=lambda hold: hold.created_at)
-        if is_waiting and records.hold(hold).covers(row.tenant_id, name, workflow)
-    ]
-    places = launching.room(store, tenant_limit, None, at)
+    columns = {
+        **asdict(row),
+        "blocked_reason": row.blocked_reason,
+        "env": launching.env_text(store, row),
+        "pending_signal": None if pending is None else pending.type,
+    }
+    return records.view(
+        columns, image, _waiting(store, row, image, tenant_limit, at) if is_waiting else None
+    )
+
+
+def _waiting(
+    store: Store, row: InstanceRow, image: Image | None, tenant_limit: int | None, at: datetime
+) -> Waiting:
     instance = records.instance(row)
-    return InstanceView(
-        instance=instance,
-        input=row.input,
-        image=None if image is None else records.image(image),
-        launches=row.launch_count,
-        crashes=row.crashes,
-        next_launch_at=row.launch_after if is_waiting else None,
-        priority=row.priority,
-        queue=row.queue,
-        env=launching.env_of(store, row),
-        timeout=stored.start_timeout(row.timeout_ms),
-        stop_at=row.stop_at,
-        stop_reason=row.stop_reason,
-        pending_signal=None if pending is None else pending.type,
-        held_by=records.hold(holds[0]) if holds else None,
-        bounded_by=places.full(row.tenant_id, name, row.queue) if is_waiting else None,
-        attempt=row.attempt,
-        max_attempts=row.max_attempts,
-        progress=row.progress,
-        queue_wait=_queue_wait(store, row, instance, places, at) if is_waiting else None,
+    room = launching.room(store, tenant_limit, None, at)
+    return Waiting(
+        records.covering(store.holds_in_order(), instance, image),
+        room.full(row.tenant_id, None if image is None else image.name, row.queue),
+        _queue_wait(store, row, instance, room, at),
     )
 
 
@@ -142,20 +136,19 @@ def _bucket(start: datetime, rows: Sequence[InstanceRow]) -> MetricsBucket:
 
 def _listed(store: Store, row: InstanceRow) -> ListedInstance:
     image = _image(store, row)
-    summary = records.summary(row)
-    return ListedInstance(
-        summary=summary,
-        image_id=launching.image_of(store, row),
-        image_name=None if image is None else image.name,
-        queue=row.queue,
-        error=None if row.error is None else row.error[:MAX_LISTED_ERROR],
-        next_at=stored.next_at(summary, row.launch_after),
-    )
+    columns = {
+        **asdict(row),
+        "blocked_reason": row.blocked_reason,
+        "image_id": launching.image_of(store, row),
+        "image_name": None if image is None else image.name,
+        "shown_error": None if row.error is None else row.error[:MAX_LISTED_ERROR],
+    }
+    return records.listed(columns)
 
 
-def _image(store: Store, row: InstanceRow) -> ImageRow | None:
-    image_id = launching.image_of(store, row)
-    return None if image_id is None else store.images.get(image_id)
+def _image(store: Store, row: InstanceRow) -> Image | None:
+    found = store.images.get(launching.image_of(store, row) or "")
+    return None if found is None else records.image(found)
 
 
 def _is_meant(store: Store, row: InstanceRow, which: InstanceQuery) -> bool:

@@ -10,7 +10,6 @@ from runtara_domain.model import (
     Ending,
     Event,
     EventType,
-    FormerEnding,
     Instance,
     InstanceFilter,
     InstanceSummary,
@@ -24,21 +23,17 @@ from runtara_domain.model import (
     RunState,
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State
-from runtara_persistence.memory import launching, records
+from runtara_persistence import records
+from runtara_persistence.memory import launching
 from runtara_persistence.memory.rows import InstanceRow
-from runtara_persistence.memory.store import Store
+from runtara_persistence.memory.store import OnStore, step
 
 
-class MemoryInstances:
+class MemoryInstances(OnStore):
     """Fits `runtara_domain.ports.instances.Instances`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def register(
-        self, registration: Registration, *, when: Condition, at: datetime
-    ) -> Registered:
-        await self._store.yield_control()
+    @step
+    def register(self, registration: Registration, *, when: Condition, at: datetime) -> Registered:
         row = self._store.instances.get(registration.instance_id)
         if row is None:
             return self._register_unknown(registration, at)
@@ -63,19 +58,19 @@ class MemoryInstances:
             None if signal is None or signal.type is SignalType.RESUME else signal,
         )
 
-    async def get(self, instance_id: str) -> Instance | None:
+    @step
+    def get(self, instance_id: str) -> Instance | None:
         values.check_storable("instance_id", instance_id)
-        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         return None if row is None else records.instance(row)
 
-    async def run_state(self, instance_id: str) -> RunState | None:
-        await self._store.yield_control()
+    @step
+    def run_state(self, instance_id: str) -> RunState | None:
         row = self._store.instances.get(instance_id)
         return None if row is None else row.run_state
 
-    async def mark_active(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
-        await self._store.yield_control()
+    @step
+    def mark_active(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         for caller in callers:
             row = self._store.instances.get(caller.instance_id)
             if row is None or row.state.is_final or row.run_state.supersedes(caller):
@@ -83,22 +78,19 @@ class MemoryInstances:
             row.show_life(at)
         return set()
 
-    async def report(
+    @step
+    def report(
         self, caller: Caller, report: Report, *, when: Condition, at: datetime
     ) -> RunState | None:
-        await self._store.yield_control()
-        row = self._store.instances.get(caller.instance_id)
-        if row is None:
-            return None
-        before = row.run_state
-        if before.admits(caller, when):
+        row, before = self._store.admitted(caller, when)
+        if row is not None:
             row.waits = row.waits if report.waits is None else report.waits
             row.progress = row.progress if report.progress is None else report.progress
             row.show_life(at)
         return before
 
-    async def create(self, new: NewInstance, *, at: datetime) -> bool:
-        await self._store.yield_control()
+    @step
+    def create(self, new: NewInstance, *, at: datetime) -> bool:
         if new.instance_id in self._store.instances:
             return False
         row = InstanceRow(
@@ -111,15 +103,12 @@ class MemoryInstances:
         self._store.put_instance(row)
         return True
 
-    async def start_child(
+    @step
+    def start_child(
         self, caller: Caller, child: NewChild, *, when: Condition, at: datetime
     ) -> ChildStarted:
-        await self._store.yield_control()
-        parent = self._store.instances.get(caller.instance_id)
+        parent, before = self._store.admitted(caller, when)
         if parent is None:
-            return ChildStarted(before=None)
-        before = parent.run_state
-        if not before.admits(caller, when):
             return ChildStarted(before)
         known = self._store.instances.get(child.child_id)
         if known is not None:
@@ -138,22 +127,22 @@ class MemoryInstances:
         self._store.put_instance(row)
         return ChildStarted(before, created=True)
 
-    async def input(self, instance_id: str) -> bytes | None:
+    @step
+    def input(self, instance_id: str) -> bytes | None:
         values.check_storable("instance_id", instance_id)
-        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         return None if row is None else row.input
 
-    async def run_states(self, instance_ids: Collection[str]) -> Mapping[str, RunState]:
-        await self._store.yield_control()
+    @step
+    def run_states(self, instance_ids: Collection[str]) -> Mapping[str, RunState]:
         rows = self._store.instances
         return {name: rows[name].run_state for name in instance_ids if name in rows}
 
-    async def page(
+    @step
+    def page(
         self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
     ) -> list[InstanceSummary]:
         values.check_limit(limit)
-        await self._store.yield_control()
         places = sorted(
             (_place(row.created_at, row.instance_id), row) for row in self._chosen(which)
         )
@@ -161,67 +150,56 @@ class MemoryInstances:
         rows = [row for place, row in places if behind is None or place > behind]
         return [records.summary(row) for row in rows[:limit]]
 
-    async def count(self, which: InstanceFilter) -> int:
-        await self._store.yield_control()
+    @step
+    def count(self, which: InstanceFilter) -> int:
         return len(list(self._chosen(which)))
 
-    async def inactive_since(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
+    @step
+    def inactive_since(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
         values.check_limit(limit)
-        await self._store.yield_control()
         running = (row for row in self._store.instances.values() if row.state is State.RUNNING)
         silent = (row for row in running if _heard_at(row) < since)
         rows = sorted(silent, key=lambda row: (_heard_at(row), row.instance_id))
         return [records.summary(row) for row in rows[:limit]]
 
-    async def finish(
+    @step
+    def finish(
         self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
     ) -> RunState | None:
-        await self._store.yield_control()
-        row = self._store.instances.get(caller.instance_id)
-        if row is None:
-            return None
-        before = row.run_state
-        if before.admits(caller, when):
+        row, before = self._store.admitted(caller, when)
+        if row is not None:
             row.output, row.error, row.stderr = ending.output, ending.error, ending.stderr
             row.memory_peak_bytes = ending.memory_peak_bytes
             row.cpu_usage_usec = ending.cpu_usage_usec
             self._store.end(row, ending, at)
         return before
 
-    async def block(
+    @step
+    def block(
         self, caller: Caller, reason: str, *, when: Condition, at: datetime
     ) -> RunState | None:
         values.check_note("reason", reason)
-        await self._store.yield_control()
-        row = self._store.instances.get(caller.instance_id)
-        if row is None:
-            return None
-        before = row.run_state
-        if before.admits(caller, when):
+        row, before = self._store.admitted(caller, when)
+        if row is not None:
             row.block(reason, self._store.unacknowledged(row.instance_id), at)
         return before
 
-    async def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
-        await self._store.yield_control()
+    @step
+    def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
         row = self._store.instances.get(asked.instance_id)
         if row is None:
             return Reopened(before=None)
         before = row.run_state
         if before.state not in when:
             return Reopened(before, row.run_epoch)
-        former = FormerEnding(before.state, row.finished_at, row.output, row.error)
-        self._store.add_event(row.instance_id, former.event(at))
         launching.close_open_launch(self._store, row, at)
-        row.reopen(at)
-        self._store.acknowledge(row.instance_id, SignalType, at)
-        self._store.forget_ending(row)
-        self._store.hear_children(row, at)
+        set_aside = self._store.reopen(row, asked.set_aside, at)
         self._store.tell_if_launchable(row, at)
-        return Reopened(before, row.run_epoch, self._store.set_aside(row, asked.set_aside))
+        return Reopened(before, row.run_epoch, set_aside)
 
-    async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
+    @step
+    def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)
-        await self._store.yield_control()
         old = sorted(
             (row.finished_at, row.instance_id)
             for row in self._store.instances.values()
@@ -239,24 +217,14 @@ class MemoryInstances:
         return parent is not None and not parent.state.is_final
 
     def _register_unknown(self, registration: Registration, at: datetime) -> Registered:
-        unnamed = registration.checkpoint_id is None
-        unlaunched = registration.launch_id is None
-        if not unnamed or not unlaunched or registration.continue_run is not None:
-            return Registered(
-                None,
-                registration.tenant_id,
-                checkpoint_exists=unnamed,
-                run=0,
-                launch_is_open=unlaunched,
-            )
+        if not registration.may_create:
+            return Registered.of_unknown(registration, 0)
         row = InstanceRow(
             instance_id=registration.instance_id, tenant_id=registration.tenant_id, created_at=at
         )
         self._store.instances[row.instance_id] = row
         self._begin_run(row, registration, at)
-        return Registered(
-            None, row.tenant_id, checkpoint_exists=True, run=row.run_epoch, is_blank=True
-        )
+        return Registered.of_unknown(registration, row.run_epoch)
 
     def _has_any_checkpoint(self, instance_id: str) -> bool:
         return any(each == instance_id for each, _ in self._store.checkpoints)

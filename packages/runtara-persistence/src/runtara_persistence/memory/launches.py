@@ -1,11 +1,11 @@
 """Launches in memory, and the steps on instances that belong to launches."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from itertools import islice
 
 from runtara_domain import values
-from runtara_domain.model import FormerEnding
 from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
 from runtara_domain.model.instance_lists import (
     InstanceOrder,
@@ -39,6 +39,7 @@ from runtara_domain.model.launches import (
 from runtara_domain.model.metrics import MetricsBucket
 from runtara_domain.model.stored_launches import Launch, LaunchFilter
 from runtara_domain.status import SignalType, State
+from runtara_persistence import records
 from runtara_persistence.memory import (
     copying,
     deleting,
@@ -46,48 +47,40 @@ from runtara_persistence.memory import (
     instance_lists,
     intervening,
     launching,
-    records,
     starting,
 )
 from runtara_persistence.memory.rows import InstanceRow, LaunchRow
-from runtara_persistence.memory.store import Store
+from runtara_persistence.memory.store import OnStore, step
 
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-class MemoryLaunches:
+class MemoryLaunches(OnStore):
     """Fits `runtara_domain.ports.launches.Launches`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def start(
-        self, start: InstanceStart, *, at: datetime, offer: Offer | None = None
-    ) -> Started:
-        await self._store.yield_control()
+    @step
+    def start(self, start: InstanceStart, *, at: datetime, offer: Offer | None = None) -> Started:
         return starting.start(self._store, start, at, offer)
 
-    async def claim(self, offer: Offer, *, limit: int, at: datetime) -> Claims:
+    @step
+    def claim(self, offer: Offer, *, limit: int, at: datetime) -> Claims:
         values.check_limit(limit)
-        await self._store.yield_control()
         return launching.claim(self._store, offer, limit, at)
 
-    async def mark_started(
-        self, launch_id: str, *, handle: str | None = None, at: datetime
-    ) -> bool:
-        await self._store.yield_control()
+    @step
+    def mark_started(self, launch_id: str, *, handle: str | None = None, at: datetime) -> bool:
         row = self._store.launches.get(launch_id)
         if row is None or row.closed_at is not None:
             return False
         row.started_at, row.handle = row.started_at or at, handle or row.handle
         return True
 
-    async def close(self, closing: Closing, judge: Judge, *, at: datetime) -> Closed:
-        await self._store.yield_control()
+    @step
+    def close(self, closing: Closing, judge: Judge, *, at: datetime) -> Closed:
         return launching.close(self._store, closing, judge, at)
 
-    async def open_launches(self, environment_id: str, *, at: datetime) -> Sequence[OpenLaunch]:
-        await self._store.yield_control()
+    @step
+    def open_launches(self, environment_id: str, *, at: datetime) -> Sequence[OpenLaunch]:
         rows = [
             row
             for row in launching.open_rows(self._store)
@@ -96,15 +89,15 @@ class MemoryLaunches:
         rows.sort(key=lambda row: (row.created_at, row.launch_id))
         return [self._open_launch(row, at) for row in rows]
 
-    async def stop(self, stop: Stop, *, at: datetime) -> Stopped:
-        await self._store.yield_control()
+    @step
+    def stop(self, stop: Stop, *, at: datetime) -> Stopped:
         return intervening.stop(self._store, stop, at)
 
-    async def end_stopped(
+    @step
+    def end_stopped(
         self, *, patience: timedelta = timedelta(seconds=2), limit: int = 100, at: datetime
     ) -> Sequence[str]:
         values.check_limit(limit)
-        await self._store.yield_control()
         due = [
             (row.stop_at, row.instance_id, row)
             for row in self._store.instances.values()
@@ -118,9 +111,9 @@ class MemoryLaunches:
             intervening.cancel(self._store, row, row.stop_reason, at)
         return [row.instance_id for row in ended]
 
-    async def resume(self, instance_id: str, *, at: datetime) -> State | None:
+    @step
+    def resume(self, instance_id: str, *, at: datetime) -> State | None:
         values.check_storable("instance_id", instance_id)
-        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         if row is None:
             return None
@@ -135,8 +128,8 @@ class MemoryLaunches:
                 self._store.watchers.tell_launchable()
         return before
 
-    async def end_waits(self, instance_ids: Collection[str]) -> None:
-        await self._store.yield_control()
+    @step
+    def end_waits(self, instance_ids: Collection[str]) -> None:
         rows = self._store.instances
         for launch in self._store.launches.values():
             row = rows.get(launch.instance_id) if launch.instance_id in instance_ids else None
@@ -147,8 +140,8 @@ class MemoryLaunches:
                 row.launch_after = None
                 self._store.watchers.tell_launchable()
 
-    async def retry(self, retry: Retry, *, at: datetime) -> Retried:
-        await self._store.yield_control()
+    @step
+    def retry(self, retry: Retry, *, at: datetime) -> Retried:
         row = self._store.instances.get(retry.instance_id)
         if row is None:
             return Retried(before=None)
@@ -161,7 +154,7 @@ class MemoryLaunches:
         closed_launch_id = launching.close_open_launch(self._store, row, at)
         set_aside: frozenset[str] = frozenset()
         if before.is_final:
-            set_aside = self._reopen(row, retry, at)
+            set_aside = self._store.reopen(row, retry.set_aside, at)
         elif before is State.RUNNING and closed_launch_id is not None:
             row.ended_run = row.run_epoch
         row.image_id = image_id
@@ -170,10 +163,10 @@ class MemoryLaunches:
         self._store.watchers.tell_launchable()
         return Retried(before=before, set_aside=set_aside, closed_launch_id=closed_launch_id)
 
-    async def move(self, instance_id: str, image_id: str, *, at: datetime) -> Moved:
+    @step
+    def move(self, instance_id: str, image_id: str, *, at: datetime) -> Moved:
         values.check_id("image_id", image_id)
         values.check_storable("instance_id", instance_id)
-        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         if row is None:
             return Moved(before=None)
@@ -190,31 +183,31 @@ class MemoryLaunches:
         self._store.watchers.tell_launchable()
         return Moved(before=before)
 
-    async def fork(self, fork: Fork, *, at: datetime) -> Forked:
-        await self._store.yield_control()
+    @step
+    def fork(self, fork: Fork, *, at: datetime) -> Forked:
         return forking.fork(self._store, fork, at)
 
-    async def delete(self, deletion: Deletion) -> Deleted:
+    @step
+    def delete(self, deletion: Deletion) -> Deleted:
         values.check_storable("instance_id", deletion.instance_id)
-        await self._store.yield_control()
         return deleting.delete(self._store, deletion)
 
-    async def copy(self, instance_id: str) -> Copied | None:
+    @step
+    def copy(self, instance_id: str) -> Copied | None:
         values.check_storable("instance_id", instance_id)
-        await self._store.yield_control()
         return copying.take(self._store, instance_id)
 
-    async def put_copy(
+    @step
+    def put_copy(
         self, copy: InstanceCopy, source: str, *, image_id: str | None, at: datetime
     ) -> PutCopy:
-        await self._store.yield_control()
         return copying.put(self._store, copy, source, image_id, at)
 
-    async def page(
+    @step
+    def page(
         self, which: LaunchFilter, *, after: str | None = None, limit: int = 100
     ) -> Sequence[Launch]:
         values.check_limit(limit)
-        await self._store.yield_control()
         rows = sorted(
             (
                 row
@@ -228,17 +221,18 @@ class MemoryLaunches:
         last = None if after is None else self._store.launches.get(after)
         behind = None if last is None else _launch_place(last)
         rows = [row for row in rows if behind is None or _launch_place(row) > behind]
-        return [records.launch(row, self._store.instances[row.instance_id]) for row in rows[:limit]]
+        return [self._launch(row) for row in rows[:limit]]
 
-    async def view(
+    @step
+    def view(
         self, instance_id: str, *, at: datetime, tenant_limit: int | None = None
     ) -> InstanceView | None:
         values.check_storable("instance_id", instance_id)
-        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         return None if row is None else instance_lists.view(self._store, row, at, tenant_limit)
 
-    async def instances(
+    @step
+    def instances(
         self,
         which: InstanceQuery,
         *,
@@ -249,64 +243,43 @@ class MemoryLaunches:
     ) -> Sequence[ListedInstance]:
         values.check_range("offset", offset, 0, values.MAX_INTEGER)
         values.check_limit(limit)
-        await self._store.yield_control()
         return instance_lists.page(self._store, which, order, after, offset, limit)
 
-    async def count_instances(self, which: InstanceQuery, *, limit: int | None = None) -> int:
-        await self._store.yield_control()
+    @step
+    def count_instances(self, which: InstanceQuery, *, limit: int | None = None) -> int:
         return len(list(islice(instance_lists.chosen(self._store, which), limit)))
 
-    async def metrics(
+    @step
+    def metrics(
         self, tenant_id: str, *, since: datetime, until: datetime, period: timedelta
     ) -> Sequence[MetricsBucket]:
         values.check_storable("tenant_id", tenant_id)
-        await self._store.yield_control()
         return instance_lists.metrics(self._store, tenant_id, since, until, period)
+
+    def _launch(self, row: LaunchRow) -> Launch:
+        run = launching.run_of_launch(self._store.instances[row.instance_id])
+        return records.record(Launch, row, run=run if row.closed_at is None else row.run)
 
     def _open_launch(self, launch: LaunchRow, at: datetime) -> OpenLaunch:
         row = self._store.instances[launch.instance_id]
         pending = self._store.unacknowledged(row.instance_id)
-        is_held = row.is_claimed(at)
-        due = [row.sleep_until] if row.sleep_until is not None and row.sleep_until <= at else []
-        suspended = row.state in (State.ASLEEP, State.PAUSED)
-        if pending is not None and suspended and self._store.is_sent_for(row):
-            due.append(pending.created_at)
-        return OpenLaunch(
-            launch_id=launch.launch_id,
-            instance_id=row.instance_id,
-            tenant_id=row.tenant_id,
-            environment_id=launch.environment_id,
-            number=launch.number,
-            created_at=launch.created_at,
-            state=row.state,
-            image_id=launch.image_id,
-            workflow=launch.workflow,
-            queue=launch.queue,
-            started_at=launch.started_at,
-            handle=launch.handle,
-            run=launching.run_of_launch(row),
-            timeout_at=launch.timeout_at,
-            last_activity_at=launching.heard_at(row),
-            sleep_until=row.sleep_until,
-            due_since=min(due, default=None) if suspended and not is_held else None,
-            is_sleep_held=is_held,
-            pending_signal=None if pending is None else pending.signal_type,
-            stop_at=row.stop_at,
-            stop_reason=row.stop_reason,
-        )
+        is_due = row.state in (State.ASLEEP, State.PAUSED) and self._store.is_sent_for(row)
+        columns = {
+            **asdict(launch),
+            "run": launching.run_of_launch(row),
+            "last_activity_at": launching.heard_at(row),
+            "sleep_until": row.sleep_until,
+            "is_sleep_held": row.is_claimed(at),
+            "pending_signal": None if pending is None else pending.signal_type,
+            "told_at": pending.created_at if pending is not None and is_due else None,
+            "stop_at": row.stop_at,
+            "stop_reason": row.stop_reason,
+        }
+        return records.open_launch(columns, row.state, at)
 
     def _is_watched(self, row: InstanceRow, at: datetime) -> bool:
         launch = self._store.launches.get(row.launch_id or "")
         return launch is not None and launching.is_living(self._store, launch.environment_id, at)
-
-    def _reopen(self, row: InstanceRow, retry: Retry, at: datetime) -> frozenset[str]:
-        former = FormerEnding(row.state, row.finished_at, row.output, row.error)
-        self._store.add_event(row.instance_id, former.event(at))
-        row.reopen(at)
-        self._store.acknowledge(row.instance_id, SignalType, at)
-        self._store.forget_ending(row)
-        self._store.hear_children(row, at)
-        return self._store.set_aside(row, retry.set_aside)
 
 
 def _launch_place(row: LaunchRow) -> tuple[float, str]:

@@ -1,6 +1,5 @@
 """Launches in memory: finds launchable instances, claims them, and closes launches."""
 
-import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -29,8 +28,7 @@ from runtara_domain.model.launches import (
 from runtara_domain.model.stored_images import Image
 from runtara_domain.model.verdicts import LaunchedInstance
 from runtara_domain.status import SignalType, State
-from runtara_persistence import stored
-from runtara_persistence.memory import records
+from runtara_persistence import records, stored
 from runtara_persistence.memory.rows import AssociationRow, InstanceRow, LaunchRow, SignalRow
 from runtara_persistence.memory.store import Store
 
@@ -126,7 +124,7 @@ def moments(store: Store, silence: timedelta, lost_silence: timedelta) -> Iterat
 
 def room(store: Store, tenant_limit: int | None, environment_id: str | None, at: datetime) -> Room:
     """Return the slots that limits and holds leave free."""
-    limits = [records.limit(row) for row in store.limits.values()]
+    limits = list(store.limits.values())
     periods = {(row.tenant_id, row.name): row.rate_period for row in limits if row.rate_period}
     usage = []
     for row in store.launches.values():
@@ -145,8 +143,7 @@ def room(store: Store, tenant_limit: int | None, environment_id: str | None, at:
                 row.created_at if begun else None,
             )
         )
-    holds = [records.hold(row) for row in store.holds.values()]
-    return Room(limits, usage, holds, tenant_limit)
+    return Room(limits, usage, list(store.holds.values()), tenant_limit)
 
 
 def claim(store: Store, offer: Offer, limit: int, at: datetime) -> Claims:
@@ -188,7 +185,7 @@ def _targets(store: Store, offer: Offer, at: datetime) -> Targets:
         (row.tenant_id, workflow)
         for row in store.environments.values()
         if row.tenant_id is not None and is_living(store, row.environment_id, at)
-        for workflow in json.loads(row.workflows or "[]")
+        for workflow in row.workflows
     }
     return Targets(offer, images, served, worked)
 
@@ -315,7 +312,7 @@ def close(store: Store, closing: Closing, judge: Judge, at: datetime) -> Closed:
     run, before = run_of_launch(row), row.state
     decision = decide(closing, _found(store, row, launch), judge, at)
     launch.closed_at, launch.run, launch.verdict = at, run, decision.verdict.follow
-    records.write_end(launch, closing.end)
+    launch.set_end(closing.end)
     if row.launch_id == launch.launch_id:
         row.launch_id = None
         row.memory_peak_bytes = decision.figures.memory_peak_bytes

@@ -31,7 +31,7 @@ class MemoryPersistence:
     """
 
     def __init__(self, *, clock: Clock | None = None) -> None:
-        self.store = Store()
+        self.store = Store(clock=clock or SystemClock())
         self.instances = MemoryInstances(self.store)
         self.checkpoints = MemoryCheckpoints(self.store)
         self.claims = MemoryClaims(self.store)
@@ -39,7 +39,7 @@ class MemoryPersistence:
         self.signals = MemorySignals(self.store)
         self.images = MemoryImages(self.store)
         self.launches = MemoryLaunches(self.store)
-        self.environments = MemoryEnvironments(self.store, clock or SystemClock())
+        self.environments = MemoryEnvironments(self.store)
         self.limits = MemoryLimits(self.store)
         self.schedules = MemorySchedules(self.store)
 

@@ -2,13 +2,24 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from runtara_domain.model import Claim, EventType, RunState, owner
+from runtara_domain.model.launch_ends import LaunchEnd
 from runtara_domain.status import InstanceStatus, SignalType, State
 
 
+class TableRow:
+    """A row, whose columns are also found by their names."""
+
+    __slots__ = ()
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+
 @dataclass(kw_only=True, slots=True)
-class InstanceRow:
+class InstanceRow(TableRow):
     """A row of `instances`."""
 
     instance_id: str
@@ -126,7 +137,7 @@ class InstanceRow:
 
 
 @dataclass(kw_only=True, slots=True)
-class CheckpointRow:
+class CheckpointRow(TableRow):
     """A row of `checkpoints`; is_retry_attempt: an audit row, never a checkpoint."""
 
     id: int
@@ -146,7 +157,7 @@ class CheckpointRow:
 
 
 @dataclass(kw_only=True, slots=True)
-class EventRow:
+class EventRow(TableRow):
     """A row of `instance_events`."""
 
     id: int
@@ -159,7 +170,7 @@ class EventRow:
 
 
 @dataclass(kw_only=True, slots=True)
-class SignalRow:
+class SignalRow(TableRow):
     """A row of `pending_signals`; pending until `acknowledged_at` is set."""
 
     instance_id: str
@@ -170,7 +181,7 @@ class SignalRow:
 
 
 @dataclass(kw_only=True, slots=True)
-class CustomSignalRow:
+class CustomSignalRow(TableRow):
     """A row of `pending_checkpoint_signals`."""
 
     id: int
@@ -181,7 +192,7 @@ class CustomSignalRow:
 
 
 @dataclass(kw_only=True, slots=True)
-class ImageRow:
+class ImageRow(TableRow):
     """A row of `images`; metadata is JSON."""
 
     image_id: str
@@ -204,7 +215,7 @@ class ImageRow:
 
 
 @dataclass(kw_only=True, slots=True)
-class ChunkRow:
+class ChunkRow(TableRow):
     """A row of `image_chunks`."""
 
     upload_id: str
@@ -214,7 +225,7 @@ class ChunkRow:
 
 
 @dataclass(kw_only=True, slots=True)
-class AssociationRow:
+class AssociationRow(TableRow):
     """A row of `instance_images`; env is JSON."""
 
     instance_id: str
@@ -225,7 +236,7 @@ class AssociationRow:
 
 
 @dataclass(kw_only=True, slots=True)
-class LaunchRow:
+class LaunchRow(TableRow):
     """A row of `launches`; it is open until `closed_at` is set."""
 
     launch_id: str
@@ -254,45 +265,9 @@ class LaunchRow:
     stderr: str | None = None
     verdict: str | None = None
 
-
-@dataclass(kw_only=True, slots=True)
-class EnvironmentRow:
-    """A row of `environments`; workflows is JSON."""
-
-    environment_id: str
-    kind: str = "environment"
-    tenant_id: str | None = None
-    machine: str
-    boot_id: str = ""
-    version: str = ""
-    capacity: int = 1
-    workflows: str | None = None
-    started_at: datetime
-    lease_until: datetime
-    clock_offset_ms: int = 0
-    is_draining: bool = False
-    closed_at: datetime | None = None
-
-
-@dataclass(kw_only=True, slots=True)
-class LimitRow:
-    """A row of `limits`."""
-
-    scope: str
-    tenant_id: str
-    name: str = ""
-    max_concurrent: int | None = None
-    per_environment: int | None = None
-    rate: int | None = None
-    rate_period_ms: int | None = None
-
-
-@dataclass(kw_only=True, slots=True)
-class HoldRow:
-    """A row of `holds`."""
-
-    scope: str
-    tenant_id: str
-    name: str = ""
-    reason: str = ""
-    created_at: datetime
+    def set_end(self, end: LaunchEnd) -> None:
+        """Write how the launch's process ended."""
+        self.cause = end.cause
+        self.exit_code, self.exit_signal = end.exit_code, end.signal
+        self.memory_peak_bytes, self.cpu_usage_usec = end.memory_peak_bytes, end.cpu_usage_usec
+        self.stderr = end.stderr or None

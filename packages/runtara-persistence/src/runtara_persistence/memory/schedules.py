@@ -19,34 +19,32 @@ from runtara_domain.model.schedules import (
     StoredSchedule,
 )
 from runtara_persistence.memory import intervening, starting
-from runtara_persistence.memory.store import Store
+from runtara_persistence.memory.store import OnStore, step
 
 
-class MemorySchedules:
+class MemorySchedules(OnStore):
     """Fits `runtara_domain.ports.schedules.Schedules`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def put(self, schedule: Schedule, *, next_tick_at: datetime | None, at: datetime) -> bool:
-        await self._store.yield_control()
+    @step
+    def put(self, schedule: Schedule, *, next_tick_at: datetime | None, at: datetime) -> bool:
         known = self._find(schedule.tenant_id, schedule.name)
         self._write(schedule_changes.put(known, schedule, next_tick_at, at))
         return known is None
 
-    async def declare(self, declaration: Declaration, *, at: datetime) -> Declared:
-        await self._store.yield_control()
+    @step
+    def declare(self, declaration: Declaration, *, at: datetime) -> Declared:
         known = self._find(declaration.tenant_id, declaration.name)
         declared, changed = schedule_changes.declare(known, declaration, at)
         if changed is not None:
             self._write(changed)
         return declared
 
-    async def get(self, tenant_id: str, name: str) -> StoredSchedule | None:
-        await self._store.yield_control()
+    @step
+    def get(self, tenant_id: str, name: str) -> StoredSchedule | None:
         return self._find(tenant_id, name)
 
-    async def page(
+    @step
+    def page(
         self,
         tenant_id: str | None = None,
         *,
@@ -54,37 +52,36 @@ class MemorySchedules:
         limit: int = 100,
     ) -> Sequence[StoredSchedule]:
         values.check_limit(limit)
-        await self._store.yield_control()
         return [
             found
             for key, found in sorted(self._store.schedules.items())
             if tenant_id in (None, key[0]) and (after is None or key > after)
         ][:limit]
 
-    async def pause(self, tenant_id: str, name: str, reason: str = "") -> bool:
+    @step
+    def pause(self, tenant_id: str, name: str, reason: str = "") -> bool:
         values.check_note("reason", reason)
-        await self._store.yield_control()
         known = self._find(tenant_id, name)
         if known is not None:
             self._write(schedule_changes.pause(known, PausedBy.OPERATOR, reason))
         return known is not None
 
-    async def resume(self, read: StoredSchedule, *, next_tick_at: datetime | None) -> bool:
-        await self._store.yield_control()
+    @step
+    def resume(self, read: StoredSchedule, *, next_tick_at: datetime | None) -> bool:
         known = self._find(read.schedule.tenant_id, read.schedule.name)
         if known is None or known.revision != read.revision:
             return False
         self._write(schedule_changes.resume(known, next_tick_at))
         return True
 
-    async def remove(self, tenant_id: str, name: str) -> bool:
-        await self._store.yield_control()
+    @step
+    def remove(self, tenant_id: str, name: str) -> bool:
         return self._store.schedules.pop((tenant_id, name), None) is not None
 
-    async def due(
+    @step
+    def due(
         self, *, at: datetime, after: StoredSchedule | None = None, limit: int = 100
     ) -> DueSchedules:
-        await self._store.yield_control()
         behind = None if after is None else _place(after)
         places = sorted(
             (place, found)
@@ -101,8 +98,8 @@ class MemorySchedules:
             min((place[0] for place, _ in places if place[0] > at), default=None),
         )
 
-    async def fire(self, firing: Firing, *, at: datetime) -> Fired:
-        await self._store.yield_control()
+    @step
+    def fire(self, firing: Firing, *, at: datetime) -> Fired:
         schedule = firing.read.schedule
         found = self._find(schedule.tenant_id, schedule.name)
         if found is None or not schedule_changes.is_as_read(firing, found):

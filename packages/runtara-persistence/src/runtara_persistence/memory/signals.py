@@ -14,17 +14,14 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State, acknowledge, replaces
 from runtara_persistence.memory.rows import CustomSignalRow, SignalRow
-from runtara_persistence.memory.store import Store
+from runtara_persistence.memory.store import OnStore, step
 
 
-class MemorySignals:
+class MemorySignals(OnStore):
     """Fits `runtara_domain.ports.signals.Signals`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def pending(self, caller: Caller, checkpoint_ids: Collection[str] = ()) -> Pending:
-        await self._store.yield_control()
+    @step
+    def pending(self, caller: Caller, checkpoint_ids: Collection[str] = ()) -> Pending:
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Pending(before=None)
@@ -35,10 +32,10 @@ class MemorySignals:
         custom_signals = self._store.custom_signals(caller.instance_id, checkpoint_ids)
         return Pending(before, signal, custom_signals)
 
-    async def acknowledge(
+    @step
+    def acknowledge(
         self, caller: Caller, acknowledged: SignalType, *, at: datetime
     ) -> Acknowledged:
-        await self._store.yield_control()
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Acknowledged(before=None)
@@ -57,10 +54,8 @@ class MemorySignals:
             row.move(after, at)
         return Acknowledged(before, after)
 
-    async def send(
-        self, instance_id: str, signal: Signal, *, when: Condition, at: datetime
-    ) -> Delivered:
-        await self._store.yield_control()
+    @step
+    def send(self, instance_id: str, signal: Signal, *, when: Condition, at: datetime) -> Delivered:
         row = self._store.instances.get(instance_id)
         if row is None:
             return Delivered(before=None)
@@ -85,10 +80,10 @@ class MemorySignals:
         self._store.put_signal(sent)
         return Delivered(before, stands=True)
 
-    async def send_custom(
+    @step
+    def send_custom(
         self, instance_id: str, signal: CustomSignal, *, when: Condition, at: datetime
     ) -> Delivered:
-        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         if row is None:
             return Delivered(before=None)

@@ -1,30 +1,41 @@
 """The data of the in-memory adapter: rows with the tables' columns, and ways to find them."""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol, TypeVar
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from runtara_domain import values
 from runtara_domain.error import DatabaseError
-from runtara_domain.model import Ending, Event, Signal, child_signal_id, ending_signal
+from runtara_domain.model import (
+    Caller,
+    Ending,
+    Event,
+    FormerEnding,
+    RunState,
+    Signal,
+    child_signal_id,
+    ending_signal,
+)
+from runtara_domain.model.limits import Hold, Limit
 from runtara_domain.model.reopening import SET_ASIDE, aside
 from runtara_domain.model.schedules import StoredSchedule
+from runtara_domain.model.stored_environments import Environment
+from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import LAUNCHABLE_WITHIN
-from runtara_domain.status import SignalType, State
+from runtara_domain.status import Condition, SignalType, State
+from runtara_domain.system_clock import SystemClock
 from runtara_persistence.memory.rows import (
     AssociationRow,
     CheckpointRow,
     ChunkRow,
     CustomSignalRow,
-    EnvironmentRow,
     EventRow,
-    HoldRow,
     ImageRow,
     InstanceRow,
     LaunchRow,
-    LimitRow,
     SignalRow,
 )
 from runtara_persistence.memory.watchers import Watchers
@@ -35,7 +46,7 @@ class Store:
     """
     The tables as dicts: the key of each is the table's unique columns, in order of insertion.
 
-    A step calls `yield_control` once, then reads and writes without another await: so it is atomic.
+    clock: the database's own clock, by which leases expire.
     """
 
     instances: dict[str, InstanceRow] = field(default_factory=dict)
@@ -47,10 +58,11 @@ class Store:
     image_chunks: dict[tuple[str, int], ChunkRow] = field(default_factory=dict)
     instance_images: dict[str, AssociationRow] = field(default_factory=dict)
     launches: dict[str, LaunchRow] = field(default_factory=dict)
-    environments: dict[str, EnvironmentRow] = field(default_factory=dict)
-    limits: dict[tuple[str, str, str], LimitRow] = field(default_factory=dict)
-    holds: dict[tuple[str, str, str], HoldRow] = field(default_factory=dict)
+    environments: dict[str, Environment] = field(default_factory=dict)
+    limits: dict[tuple[str, str, str], Limit] = field(default_factory=dict)
+    holds: dict[tuple[str, str, str], Hold] = field(default_factory=dict)
     schedules: dict[tuple[str, str], StoredSchedule] = field(default_factory=dict)
+    clock: Clock = field(default_factory=SystemClock)
     is_open: bool = False
     watchers: Watchers = field(default_factory=Watchers)
     _last_id: int = 0
@@ -89,6 +101,18 @@ class Store:
             self.watchers.tell_launchable()
         if row.state is State.RUNNING and row.launch_id is None and row.ended_run == row.run_epoch:
             self.watchers.tell_launchable()
+
+    def admitted(
+        self, caller: Caller, when: Condition
+    ) -> tuple[InstanceRow | None, RunState | None]:
+        """
+        Return the row of a caller's instance, None if it doesn't admit the caller, and its state.
+
+        The state is None if the instance is unknown.
+        """
+        row = self.instances.get(caller.instance_id)
+        before = None if row is None else row.run_state
+        return (row if before is not None and before.admits(caller, when) else None), before
 
     def next_id(self) -> int:
         """Return the next number of a serial column; all tables share one series."""
@@ -151,6 +175,11 @@ class Store:
                 break
             told[row.checkpoint_id] = payload
         return told
+
+    def holds_in_order(self) -> list[Hold]:
+        """Return the holds, the oldest first."""
+        places = sorted((_since(hold), key) for key, hold in self.holds.items())
+        return [self.holds[key] for _, key in places]
 
     def add_event(self, instance_id: str, event: Event) -> None:
         """Store an event."""
@@ -248,6 +277,16 @@ class Store:
         )
         self.put_custom_signal(told)
 
+    def reopen(self, row: InstanceRow, set_aside: Iterable[str], at: datetime) -> frozenset[str]:
+        """Let a finished instance go on, and keep how it ended; return what was set aside."""
+        former = FormerEnding(row.state, row.finished_at, row.output, row.error)
+        self.add_event(row.instance_id, former.event(at))
+        row.reopen(at)
+        self.acknowledge(row.instance_id, SignalType, at)
+        self.forget_ending(row)
+        self.hear_children(row, at)
+        return self.set_aside(row, set_aside)
+
     def set_aside(self, row: InstanceRow, checkpoint_ids: Iterable[str]) -> frozenset[str]:
         """Turn checkpoints and their attempts into audit rows; return the ids that were found."""
         found = {each for each in checkpoint_ids if self.checkpoint(row.instance_id, each)}
@@ -272,6 +311,39 @@ class Store:
             kept.error_message = SET_ASIDE
         kept.checkpoint_id = aside(checkpoint_id, run, kept.attempt_number or 0)
         self.checkpoints[kept.instance_id, kept.checkpoint_id] = kept
+
+
+class OnStore:
+    """A class with methods that are steps on a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Noun = TypeVar("Noun", bound=OnStore)
+
+
+def step(
+    method: Callable[Concatenate[Noun, P], T],
+) -> Callable[Concatenate[Noun, P], Coroutine[Any, Any, T]]:
+    """
+    Make a method of a step: first other callers go on, as with a database.
+
+    Then the step runs without an await, and so is atomic. Raises DatabaseError when closed.
+    """
+
+    @wraps(method)
+    async def atomic(self: Noun, /, *args: P.args, **options: P.kwargs) -> T:
+        await self._store.yield_control()
+        return method(self, *args, **options)
+
+    return atomic
+
+
+def _since(hold: Hold) -> datetime:
+    return hold.created_at or datetime.max.replace(tzinfo=UTC)
 
 
 class _Belonging(Protocol):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from runtara_domain import model, values
 from runtara_domain.error import DatabaseError
 from runtara_domain.status import MOVES, Move, State
-from runtara_persistence import queries
+from runtara_persistence import queries, records
 from runtara_persistence.postgres import rows
+from runtara_persistence.postgres.database import OnDatabase
 
 if TYPE_CHECKING:
     from runtara_domain.model import (
@@ -29,17 +30,13 @@ if TYPE_CHECKING:
         Slept,
     )
     from runtara_domain.status import Condition
-    from runtara_persistence.postgres.database import Database
     from runtara_persistence.postgres.saving import Saves
 
 _SQL = queries.load("runtara_persistence.postgres", "checkpoints.sql")
 
 
-class PostgresCheckpoints:
+class PostgresCheckpoints(OnDatabase):
     """Fits `runtara_domain.ports.checkpoints.Checkpoints`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     @cached_property
     def _saves(self) -> Saves:
@@ -57,7 +54,7 @@ class PostgresCheckpoints:
         found = await self._database.read(
             "read a checkpoint", _SQL["get"], instance_id, checkpoint_id
         )
-        return rows.checkpoint(found[0]) if found else None
+        return records.checkpoint(found[0]) if found else None
 
     async def sleep(
         self,
@@ -137,9 +134,7 @@ class PostgresCheckpoints:
             limit + 1,
             largest_state,
         )
-        entries = tuple(rows.entry(row) for row in found[:limit])
-        goes_on = len(found) > limit
-        return model.CheckpointPage(entries, next_id=entries[-1].id if goes_on else None)
+        return model.CheckpointPage.of([records.entry(row) for row in found], limit)
 
     async def count(self, which: CheckpointFilter) -> int:
         asked = (which.instance_id, which.checkpoint_id, which.since, which.until)

@@ -21,8 +21,7 @@ from runtara_domain.launching.room import (
     keys,
 )
 from runtara_domain.model.launches import INLINE, Assignment, Claims, new_launch_id
-from runtara_persistence import queries, stored
-from runtara_persistence.postgres import launch_rows
+from runtara_persistence import queries, records, stored
 
 if TYPE_CHECKING:
     from runtara_domain.launching.room import Target
@@ -110,7 +109,7 @@ async def room(
     at: datetime,
 ) -> Room:
     """Return the slots that limits and holds leave free."""
-    holds = [launch_rows.hold(row) for row in await connection.fetch(_SQL["holds"])]
+    holds = [records.hold(row) for row in await connection.fetch(_SQL["holds"])]
     usage: list[LimitUsage] = []
     if limits or tenant_limit is not None:
         # The query counts every open launch, which takes long if there are many.
@@ -207,12 +206,12 @@ async def _targets(claiming: _Claiming, lanes: Iterable[Lane]) -> Targets:
     images: list[Image] = []
     if image_ids:
         rows = await connection.fetch(_SQL["images"], list(image_ids))
-        images = [launch_rows.image(row) for row in rows]
+        images = [records.image(row) for row in rows]
     served, worked = {}, set()
     if names:
         tenants, workflows = zip(*names, strict=True)
         for row in await connection.fetch(_SQL["served"], tenants, workflows):
-            served[row["tenant_id"], row["served"]] = launch_rows.image(row)
+            served[row["tenant_id"], row["served"]] = records.image(row)
         worked = {
             (row["tenant_id"], workflow)
             for row in await connection.fetch(_SQL["workers"], claiming.at)
@@ -225,9 +224,7 @@ async def _locked_limits(claiming: _Claiming, tenant_ids: Collection[str]) -> li
     tenants = sorted(tenant_ids)
     if claiming.offer.tenant_limit is not None:
         await claiming.connection.execute(_SQL["give_row"], tenants)
-    return [
-        launch_rows.limit(row) for row in await claiming.connection.fetch(_SQL["limits"], tenants)
-    ]
+    return [records.limit(row) for row in await claiming.connection.fetch(_SQL["limits"], tenants)]
 
 
 async def _waiting(

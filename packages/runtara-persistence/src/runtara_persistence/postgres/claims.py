@@ -6,25 +6,22 @@ from datetime import datetime
 from runtara_domain import values
 from runtara_domain.model import Caller, Claim, Claimed, RunState, Woken, owner
 from runtara_domain.status import MOVES, Condition, Move
-from runtara_persistence import queries
+from runtara_persistence import queries, records
 from runtara_persistence.postgres import rows
-from runtara_persistence.postgres.database import Database
+from runtara_persistence.postgres.database import OnDatabase
 
 _SQL = queries.load("runtara_persistence.postgres", "claims.sql")
 
 
-class PostgresClaims:
+class PostgresClaims(OnDatabase):
     """Fits `runtara_domain.ports.claims.Claims`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         values.check_limit(limit)
         found = await self._database.write(
             "claim due instances", _SQL["claim_due"], at, limit, claim.until, claim.token
         )
-        return [rows.claimed(row) for row in found]
+        return [records.claimed(row) for row in found]
 
     async def next_due(self, *, at: datetime) -> datetime | None:
         [row] = await self._database.read("read the next due time", _SQL["next_due"], at)

@@ -7,8 +7,6 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, TypeVar
 
-import asyncpg
-
 from runtara_domain.model import EventType
 from runtara_domain.model.instance_copies import (
     IMPORTED,
@@ -24,6 +22,7 @@ from runtara_domain.model.instance_copies import (
 from runtara_domain.status import InstanceStatus, SignalType, State
 from runtara_persistence import queries
 from runtara_persistence.postgres.database import Connection
+from runtara_persistence.records import record
 
 T = TypeVar("T")
 
@@ -53,7 +52,7 @@ async def take(connection: Connection, instance_id: str) -> Copied | None:
     pending = row["pending_signal"]
     return Copied(
         copy=InstanceCopy(
-            instance=_record(CopiedInstance, row),
+            instance=record(CopiedInstance, row),
             checkpoints=await _taken(
                 connection, "checkpoints", CopiedCheckpoint, instance_id, is_large
             ),
@@ -114,7 +113,7 @@ async def _taken(
     records: list[T] = []
     # After the counts come records of a small copy, and those stored since the sizes were read.
     while rows := await cursor.fetch(next(counts, _MOST_ROWS)):
-        records += [_record(kind, row) for row in rows]
+        records += [record(kind, row) for row in rows]
     return records
 
 
@@ -137,7 +136,3 @@ def _counts(sizes: Iterable[int]) -> Iterator[int]:
 def _arrays(kind: type[Any], copied: list[Any]) -> list[list[Any]]:
     """Turn records into one array a column, in the order of the record's fields."""
     return [list(map(attrgetter(each.name), copied)) for each in fields(kind)]
-
-
-def _record(kind: type[T], row: "asyncpg.Record | dict[str, Any]") -> T:
-    return kind(**{each.name: row[each.name] for each in fields(kind)})  # type: ignore[arg-type]  # A dataclass.

@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -246,6 +247,41 @@ class Database:
         if self._pool is None:
             raise DatabaseError("The database is not open: it was closed, or never opened")
         return self._pool
+
+
+class OnDatabase:
+    """A class with methods that are steps on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+Noun = TypeVar("Noun", bound=OnDatabase)
+P = ParamSpec("P")
+
+
+def transact(
+    attempt: str, *, is_repeatable: bool = False
+) -> Callable[
+    [Callable[Concatenate[Noun, Connection, P], Awaitable[T]]],
+    Callable[Concatenate[Noun, P], Coroutine[None, None, T]],
+]:
+    """Make a method of a step in a transaction; is_repeatable: as for `Database.run`."""
+
+    def decorate(
+        method: Callable[Concatenate[Noun, Connection, P], Awaitable[T]],
+    ) -> Callable[Concatenate[Noun, P], Coroutine[None, None, T]]:
+        @wraps(method)
+        async def transacting(self: Noun, /, *args: P.args, **options: P.kwargs) -> T:
+            async def work(connection: Connection) -> T:
+                async with connection.transaction():
+                    return await method(self, connection, *args, **options)
+
+            return await self._database.run(attempt, work, is_repeatable=is_repeatable)
+
+        return transacting
+
+    return decorate
 
 
 class _NotBegun(OSError):

@@ -9,31 +9,44 @@ from typing import TYPE_CHECKING
 
 from runtara_domain.model.environments import Lease, Renewal
 from runtara_domain.model.stored_environments import EnvironmentKind
-from runtara_persistence import queries
-from runtara_persistence.postgres import launch_rows
+from runtara_persistence import queries, records
+from runtara_persistence.postgres.database import OnDatabase, transact
 
 if TYPE_CHECKING:
     from runtara_domain.model.environments import NewEnvironment
     from runtara_domain.model.stored_environments import Environment
-    from runtara_persistence.postgres.database import Connection, Database
+    from runtara_persistence.postgres.database import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "environments.sql")
 
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-class PostgresEnvironments:
+class PostgresEnvironments(OnDatabase):
     """Fits `runtara_domain.ports.environments.Environments`."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def open(self, new: NewEnvironment, *, ttl: timedelta) -> Lease:
-        async def work(connection: Connection) -> Lease:
-            async with connection.transaction():
-                return await _open(connection, new, ttl)
-
-        return await self._database.run("take an environment's lease", work, is_repeatable=True)
+    @transact("take an environment's lease", is_repeatable=True)
+    async def open(self, connection: Connection, new: NewEnvironment, *, ttl: timedelta) -> Lease:
+        await connection.execute(_SQL["open.forget"])
+        await connection.execute(_SQL["open.adopt"])
+        found = await connection.fetch(
+            _SQL["open"],
+            new.environment_id,
+            new.kind.value,
+            new.tenant_id,
+            new.machine,
+            new.boot_id,
+            new.version,
+            new.capacity,
+            json.dumps(sorted(new.workflows)),
+            ttl,
+        )
+        if not found:
+            raise new.another_kind()
+        [row] = found
+        if new.kind is EnvironmentKind.WORKER:
+            await connection.execute(_SQL["tell"])
+        return Lease(now=row["now"], until=row["lease_until"], is_draining=row["is_draining"])
 
     async def renew(
         self,
@@ -85,27 +98,4 @@ class PostgresEnvironments:
 
     async def page(self, *, gone_for: timedelta = timedelta(days=1)) -> Sequence[Environment]:
         found = await self._database.read("list environments", _SQL["page"], gone_for)
-        return [launch_rows.environment(row) for row in found]
-
-
-async def _open(connection: Connection, new: NewEnvironment, ttl: timedelta) -> Lease:
-    await connection.execute(_SQL["open.forget"])
-    await connection.execute(_SQL["open.adopt"])
-    found = await connection.fetch(
-        _SQL["open"],
-        new.environment_id,
-        new.kind.value,
-        new.tenant_id,
-        new.machine,
-        new.boot_id,
-        new.version,
-        new.capacity,
-        json.dumps(sorted(new.workflows)),
-        ttl,
-    )
-    if not found:
-        raise new.another_kind()
-    [row] = found
-    if new.kind is EnvironmentKind.WORKER:
-        await connection.execute(_SQL["tell"])
-    return Lease(now=row["now"], until=row["lease_until"], is_draining=row["is_draining"])
+        return [records.environment(row) for row in found]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from runtara_domain import model, values
 from runtara_domain.status import ANY, State
-from runtara_persistence import queries
-from runtara_persistence.postgres import rows
+from runtara_persistence import queries, records
+from runtara_persistence.postgres.database import OnDatabase
 
 if TYPE_CHECKING:
     from runtara_domain.model import (
@@ -23,17 +23,13 @@ if TYPE_CHECKING:
         StoredEvent,
     )
     from runtara_domain.status import Condition
-    from runtara_persistence.postgres.database import Database
     from runtara_persistence.postgres.event_queue import EventQueue
 
 _SQL = queries.load("runtara_persistence.postgres", "events.sql")
 
 
-class PostgresEvents:
+class PostgresEvents(OnDatabase):
     """Fits `runtara_domain.ports.events.Events`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     @cached_property
     def _queue(self) -> EventQueue:
@@ -74,7 +70,7 @@ class PostgresEvents:
         # A search for a text reads all events between two that hold it, so it may take longer.
         read = self._database.read if which.text is None else self._database.read_much
         found = await read("list events", _SQL["page"], *_asked(which), after_id, limit, offset)
-        return [rows.event(row) for row in found]
+        return [records.event(row) for row in found]
 
     async def count(self, which: EventFilter) -> int:
         [row] = await self._database.read_much("count events", _SQL["count"], *_asked(which))

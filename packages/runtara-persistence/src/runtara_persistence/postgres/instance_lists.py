@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from runtara_domain.model.instance_lists import ListedInstance
-from runtara_persistence import queries, stored
-from runtara_persistence.postgres import rows
+from runtara_persistence import queries, records, stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    import asyncpg
-
-    from runtara_domain.model.instance_lists import InstanceOrder, InstancePlace, InstanceQuery
+    from runtara_domain.model.instance_lists import (
+        InstanceOrder,
+        InstancePlace,
+        InstanceQuery,
+        ListedInstance,
+    )
     from runtara_domain.model.metrics import MetricsBucket
     from runtara_persistence.postgres.database import Database
 
@@ -33,14 +34,14 @@ async def page(
 ) -> Sequence[ListedInstance]:
     """Return one page of a list of instances."""
     place = (None, None) if after is None else (after.moment, after.instance_id)
-    asked = (*_asked(which), *place, limit, offset)
+    asked = (*records.columns(which).values(), *place, limit, offset)
     found = await database.read_much("list instances", _SQL[f"page.{order}"], *asked)
-    return [_listed(row) for row in found]
+    return [records.listed(row) for row in found]
 
 
 async def count(database: Database, which: InstanceQuery, limit: int | None) -> int:
     """Count the instances that a query selects; counting stops at the limit."""
-    asked = (*_asked(which), limit)
+    asked = (*records.columns(which).values(), limit)
     [row] = await database.read_much("count instances", _SQL["count"], *asked)
     return int(row["count"])
 
@@ -53,33 +54,3 @@ async def metrics(
     found = await database.read_much("sum up a tenant's instances", _SQL["metrics"], *asked)
     sums = [list(row.values()) for row in found]
     return [stored.bucket(since + number * period, *others) for number, *others in sums]
-
-
-def _listed(row: asyncpg.Record) -> ListedInstance:
-    summary = rows.summary(row)
-    return ListedInstance(
-        summary=summary,
-        image_id=row["image_id"],
-        image_name=row["image_name"],
-        queue=row["queue"],
-        error=row["shown_error"],
-        next_at=stored.next_at(summary, row["launch_after"]),
-    )
-
-
-def _asked(which: InstanceQuery) -> tuple[object, ...]:
-    return (
-        which.tenant_id,
-        which.status,
-        which.image_id,
-        which.image_name_prefix,
-        which.workflow,
-        which.queue,
-        which.parent_id,
-        which.error_contains,
-        which.blocked,
-        which.created_since,
-        which.created_until,
-        which.finished_since,
-        which.finished_until,
-    )

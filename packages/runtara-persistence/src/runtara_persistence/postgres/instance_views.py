@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from runtara_domain.model.instance_views import InstanceView
 from runtara_domain.model.waits import LONGEST_LINE
-from runtara_domain.status import SignalType
-from runtara_persistence import queries, stored
-from runtara_persistence.postgres import launch_rows, rows
+from runtara_persistence import queries, records
+from runtara_persistence.records import Waiting
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from runtara_domain.launching.room import Room
-    from runtara_domain.model.limits import Hold, Limit
+    from runtara_domain.model.instance_views import InstanceView
     from runtara_domain.model.stored_images import Image
     from runtara_domain.model.stored_instances import Instance
     from runtara_domain.model.waits import Awaited
@@ -33,9 +31,9 @@ async def view(
     found = await database.read(attempt, _SQL["view"], instance_id)
     if not found:
         return None
-    if found[0]["image_id"] is None and not _is_waiting(rows.instance(found[0])):
+    if found[0]["image_id"] is None and not _is_waiting(records.instance(found[0])):
         # All of it is in one row, as of every instance of a worker that has ended.
-        return _seen(found[0], None, _Kept())
+        return records.view(found[0], None, None)
 
     async def work(connection: Connection) -> InstanceView | None:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -51,74 +49,40 @@ async def _view(
     if not found:
         return None
     [row] = found
+    instance = records.instance(row)
     images = await connection.fetch(_SQL["view.image"], row["image_id"])
-    image = launch_rows.image(images[0]) if images else None
-    kept, instance = _Kept(), rows.instance(row)
+    image = records.image(images[0]) if images else None
+    waiting = None
     if _is_waiting(instance):
-        kept = await _kept(connection, instance, image, row, tenant_limit, at)
-    return _seen(row, image, kept)
+        waiting = await _waiting(connection, instance, image, row, tenant_limit, at)
+    return records.view(row, image, waiting)
 
 
 def _is_waiting(instance: Instance) -> bool:
     return instance.launch_id is None and not instance.state.is_final
 
 
-def _seen(row: asyncpg.Record, image: Image | None, kept: _Kept) -> InstanceView:
-    instance, pending = rows.instance(row), row["pending_signal"]
-    return InstanceView(
-        instance=instance,
-        input=row["input"],
-        image=image,
-        launches=row["launch_count"],
-        crashes=row["crashes"],
-        next_launch_at=row["launch_after"] if _is_waiting(instance) else None,
-        priority=row["priority"],
-        queue=row["queue"],
-        env=stored.env(row["env"]),
-        timeout=stored.start_timeout(row["timeout_ms"]),
-        stop_at=row["stop_at"],
-        stop_reason=row["stop_reason"],
-        pending_signal=None if pending is None else SignalType(pending),
-        held_by=kept.held_by,
-        bounded_by=kept.bounded_by,
-        attempt=row["attempt"],
-        max_attempts=row["max_attempts"],
-        progress=row["progress"],
-        queue_wait=kept.queue_wait,
-    )
-
-
-class _Kept(NamedTuple):
-    """What keeps an instance from being launched."""
-
-    held_by: Hold | None = None
-    bounded_by: Limit | None = None
-    queue_wait: Awaited | None = None
-
-
-async def _kept(
+async def _waiting(
     connection: Connection,
     instance: Instance,
     image: Image | None,
     row: asyncpg.Record,
     tenant_limit: int | None,
     at: datetime,
-) -> _Kept:
-    name = None if image is None else image.name
-    workflow = image.workflow if instance.workflow is None and image else instance.workflow
-    holds = [launch_rows.hold(hold) for hold in await connection.fetch(_SQL["holds"])]
-    covering = (hold for hold in holds if hold.covers(instance.tenant_id, name, workflow))
+) -> Waiting:
+    holds = [records.hold(hold) for hold in await connection.fetch(_SQL["holds"])]
+    held_by = records.covering(holds, instance, image)
     found = await connection.fetch(_SQL["view.limits"], instance.tenant_id)
-    limits = [launch_rows.limit(limit) for limit in found]
+    limits = [records.limit(limit) for limit in found]
     if not limits and tenant_limit is None:
-        return _Kept(next(covering, None))
+        return Waiting(held_by)
     # Only now: it has all that a claim needs.
     from runtara_persistence.postgres import claiming
 
     room = await claiming.room(connection, limits, tenant_limit, None, at)
-    return _Kept(
-        next(covering, None),
-        room.full(instance.tenant_id, name, row["queue"]),
+    return Waiting(
+        held_by,
+        room.full(instance.tenant_id, None if image is None else image.name, row["queue"]),
         await _queue_wait(connection, instance, row, room, at),
     )
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from runtara_domain import model, values
 from runtara_domain.error import DatabaseError
 from runtara_domain.status import MOVES, Move
-from runtara_persistence import queries
+from runtara_persistence import queries, records, stored
 from runtara_persistence.postgres import rows
+from runtara_persistence.postgres.database import OnDatabase, transact
 from runtara_persistence.postgres.driver_errors import took_too_long
 
 if TYPE_CHECKING:
@@ -32,20 +33,9 @@ if TYPE_CHECKING:
         RunState,
     )
     from runtara_domain.status import Condition
-    from runtara_persistence.postgres.database import Database
+    from runtara_persistence.postgres.database import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "instances.sql")
-# One query for each filter: it finds rows by that filter's index and checks the other filters.
-_KINDS = (
-    "of_parent",
-    "blocked",
-    "of_workflow",
-    "any",
-    "of_tenant",
-    "in_status",
-    "of_tenant_in_status",
-)
-
 _MOST_ROWS = 10_000
 _ROWS_AN_INSTANCE = 50
 """Of the rows deleted at once, one in this many may be an instance: its output may be large."""
@@ -55,11 +45,8 @@ _LONG = 0.25
 one that takes more than `_LONG` fewer."""
 
 
-class PostgresInstances:
+class PostgresInstances(OnDatabase):
     """Fits `runtara_domain.ports.instances.Instances`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def register(
         self, registration: Registration, *, when: Condition, at: datetime
@@ -92,24 +79,14 @@ class PostgresInstances:
                     row["is_blank"],
                     rows.signal(row),
                 )
-            unnamed = registration.checkpoint_id is None
-            unlaunched = registration.launch_id is None
-            cannot_exist = not (unnamed and unlaunched and registration.continue_run is None)
-            if cannot_exist or new_run is not None:
-                return model.Registered(
-                    None,
-                    registration.tenant_id,
-                    unnamed,
-                    new_run or 0,
-                    launch_is_open=unlaunched,
-                    is_blank=new_run is not None,
-                )
+            if new_run is not None or not registration.may_create:
+                return model.Registered.of_unknown(registration, new_run or 0)
             # Another has just created it, in a row this statement couldn't see yet.
 
     async def get(self, instance_id: str) -> Instance | None:
         values.check_storable("instance_id", instance_id)
         found = await self._database.read("read an instance", _SQL["get"], instance_id)
-        return rows.instance(found[0]) if found else None
+        return records.instance(found[0]) if found else None
 
     async def run_state(self, instance_id: str) -> RunState | None:
         found = await self._database.read(
@@ -204,12 +181,12 @@ class PostgresInstances:
     ) -> list[InstanceSummary]:
         values.check_limit(limit)
         place = (None, None) if after is None else (after.created_at, after.instance_id)
-        query = _SQL[f"page.{_kind(which)}"]
+        query = _SQL[f"page.{stored.kind(which)}"]
         found = await self._database.read("list instances", query, *place, limit, *_of(which))
-        return [rows.summary(row) for row in found]
+        return [records.summary(row) for row in found]
 
     async def count(self, which: InstanceFilter) -> int:
-        query = _SQL[f"count.{_kind(which)}"]
+        query = _SQL[f"count.{stored.kind(which)}"]
         [row] = await self._database.read_much("count instances", query, *_of(which))
         return int(row["count"])
 
@@ -218,7 +195,7 @@ class PostgresInstances:
         found = await self._database.read(
             "find silent instances", _SQL["inactive_since"], since, limit
         )
-        return [rows.summary(row) for row in found]
+        return [records.summary(row) for row in found]
 
     async def finish(
         self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
@@ -255,10 +232,13 @@ class PostgresInstances:
         )
         return rows.run_state(found[0]) if found else None
 
-    async def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
+    @transact("reopen an instance")
+    async def reopen(
+        self, connection: Connection, asked: Reopening, *, when: Condition, at: datetime
+    ) -> Reopened:
         from runtara_persistence.postgres import reopening
 
-        return await reopening.reopen(self._database, asked, when, at)
+        return await reopening.reopen(connection, asked, when, at)
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)
@@ -284,22 +264,9 @@ class PostgresInstances:
         return pruned
 
 
-def _kind(which: InstanceFilter) -> str:
-    """Name what is asked for: each has an index, and the rest is filtered out of what it finds."""
-    if which.parent_id is not None:
-        return "of_parent"
-    if which.blocked:
-        return "blocked"
-    if which.workflow is not None:
-        return "of_workflow"
-    if which.tenant_id is not None:
-        return "of_tenant" if which.status is None else "of_tenant_in_status"
-    return "any" if which.status is None else "in_status"
-
-
 def _of(which: InstanceFilter) -> list[object]:
     narrowing = [which.tenant_id, which.status, which.workflow]
-    match _kind(which):
+    match stored.kind(which):
         case "of_parent":
             return [*narrowing, which.parent_id, which.blocked]
         case "blocked" | "of_workflow":

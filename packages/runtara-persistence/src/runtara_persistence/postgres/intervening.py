@@ -1,6 +1,5 @@
 """Interventions of operators on instances, each within one transaction."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -41,22 +40,18 @@ async def stop(connection: Connection, asked: Stop, at: datetime) -> Stopped:
     )
 
 
-def ending(
-    instance_id: str, at: datetime, patience: timedelta
-) -> Callable[[Connection], Awaitable[bool]]:
-    """Prepare a step that cancels a stopped instance if its time is over and nothing ended it."""
-
-    async def step(connection: Connection) -> bool:
-        row = await _lock(connection, instance_id)
-        if row is None or State(row["state"]).is_final or row["stop_at"] is None:
-            return False
-        [found] = await connection.fetch(_SQL["end_stopped.is_unwatched"], row["launch_id"], at)
-        if row["stop_at"] + patience > at or not found["is_unwatched"]:
-            return False
-        await _cancel(connection, instance_id, row, row["stop_reason"], at)
-        return True
-
-    return step
+async def end_stopped(
+    connection: Connection, instance_id: str, patience: timedelta, at: datetime
+) -> bool:
+    """Cancel a stopped instance if its time is over and nothing ended it; return whether it was."""
+    row = await _lock(connection, instance_id)
+    if row is None or State(row["state"]).is_final or row["stop_at"] is None:
+        return False
+    [found] = await connection.fetch(_SQL["end_stopped.is_unwatched"], row["launch_id"], at)
+    if row["stop_at"] + patience > at or not found["is_unwatched"]:
+        return False
+    await _cancel(connection, instance_id, row, row["stop_reason"], at)
+    return True
 
 
 async def resume(connection: Connection, instance_id: str, at: datetime) -> State | None:
@@ -90,7 +85,7 @@ async def retry(connection: Connection, asked: Retry, at: datetime) -> Retried:
     if before.is_final:
         whole = Reopening(asked.instance_id, asked.set_aside)
         sources = MOVES[Move.REOPEN].sources
-        reopened = await reopening.reopen_on(connection, whole, sources, at)
+        reopened = await reopening.reopen(connection, whole, sources, at)
         set_aside = reopened.set_aside
     is_run_over = before is State.RUNNING and row["launch_id"] is not None
     await connection.execute(_SQL["retry"], asked.instance_id, image_id, is_run_over)

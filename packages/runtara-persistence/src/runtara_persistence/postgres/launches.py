@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
-
-import asyncpg
+from typing import TYPE_CHECKING, TypeAlias
 
 from runtara_domain import values
 from runtara_domain.model.instance_lists import InstanceOrder
-from runtara_domain.status import SignalType, State
-from runtara_persistence import queries
+from runtara_domain.status import State
+from runtara_persistence import queries, records
 from runtara_persistence.postgres import instance_lists
+from runtara_persistence.postgres.database import OnDatabase, transact
 
 if TYPE_CHECKING:
     from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
@@ -45,9 +44,8 @@ if TYPE_CHECKING:
     from runtara_domain.model.stored_launches import Launch, LaunchFilter
     from runtara_persistence.batcher import Batcher, Waiting
     from runtara_persistence.postgres.closing_together import Close
-    from runtara_persistence.postgres.database import Connection, Database
+    from runtara_persistence.postgres.database import Connection
 
-T = TypeVar("T")
 _PendingClose: TypeAlias = "Waiting[Close, Closed | None]"
 
 _MOST_CLOSES = 100
@@ -58,29 +56,34 @@ _GROUPS = 2
 _SQL = queries.load("runtara_persistence.postgres", "launches.sql")
 
 
-class PostgresLaunches:
+class PostgresLaunches(OnDatabase):
     """
     Fits `runtara_domain.ports.launches.Launches`.
 
     A step's module is imported when the step is used: listing instances, for one, needs none.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
     async def start(
         self, start: InstanceStart, *, at: datetime, offer: Offer | None = None
     ) -> Started:
         from runtara_persistence.postgres import starting
 
-        def step(connection: Connection) -> Awaitable[Started]:
-            return starting.start(connection, start, at, offer)
-
-        attempt = "start an instance"
         if offer is None and start.image_id is None and start.dedupe_key is None:
             # One INSERT, which needs no transaction around it.
-            return await self._database.run(attempt, step, is_repeatable=False)
-        return await self._transact(attempt, step)
+            return await self._database.run(
+                "start an instance",
+                lambda connection: starting.start(connection, start, at),
+                is_repeatable=False,
+            )
+        return await self._start(start, offer, at)
+
+    @transact("start an instance")
+    async def _start(
+        self, connection: Connection, start: InstanceStart, offer: Offer | None, at: datetime
+    ) -> Started:
+        from runtara_persistence.postgres import starting
+
+        return await starting.start(connection, start, at, offer)
 
     async def claim(self, offer: Offer, *, limit: int, at: datetime) -> Claims:
         from runtara_persistence.postgres import claiming
@@ -107,96 +110,98 @@ class PostgresLaunches:
 
         return TaskBatcher(self._close_together, most=_MOST_CLOSES, groups=_GROUPS)
 
-    async def close(self, closing_: Closing, judge: Judge, *, at: datetime) -> Closed:
+    async def close(self, closing: Closing, judge: Judge, *, at: datetime) -> Closed:
         from runtara_persistence.batcher import Waiting
-        from runtara_persistence.postgres import closing
-        from runtara_persistence.postgres.closing_together import ATTEMPT, Close
+        from runtara_persistence.postgres.closing_together import Close
 
         with self._database.step():
             future: asyncio.Future[Closed | None] = asyncio.get_running_loop().create_future()
-            asked = Close(closing_, judge, at)
-            size = len(closing_.end.stderr.encode(errors="replace"))
-            self._closes.add(Waiting(asked, future, closing_.launch_id, size))
+            asked = Close(closing, judge, at)
+            size = len(closing.end.stderr.encode(errors="replace"))
+            self._closes.add(Waiting(asked, future, closing.launch_id, size))
             closed = await future
-            if closed is not None:
-                return closed
-            return await self._transact(
-                ATTEMPT, lambda connection: closing.close(connection, closing_, judge, at)
-            )
+            return await self._close_alone(asked) if closed is None else closed
+
+    @transact("close a launch")
+    async def _close_alone(self, connection: Connection, asked: Close) -> Closed:
+        from runtara_persistence.postgres import closing
+
+        return await closing.close(connection, asked.closing, asked.judge, asked.at)
 
     async def open_launches(self, environment_id: str, *, at: datetime) -> Sequence[OpenLaunch]:
         found = await self._database.read(
             "read open launches", _SQL["open_launches"], environment_id, at
         )
-        return [_open_launch(row, at) for row in found]
+        return [records.open_launch(row, State(row["state"]), at) for row in found]
 
-    async def stop(self, stop: Stop, *, at: datetime) -> Stopped:
+    @transact("stop an instance")
+    async def stop(self, connection: Connection, stop: Stop, *, at: datetime) -> Stopped:
         from runtara_persistence.postgres import intervening
 
-        return await self._transact(
-            "stop an instance", lambda connection: intervening.stop(connection, stop, at)
-        )
+        return await intervening.stop(connection, stop, at)
 
     async def end_stopped(
         self, *, patience: timedelta = timedelta(seconds=2), limit: int = 100, at: datetime
     ) -> Sequence[str]:
+        values.check_limit(limit)
+        attempt = "find instances that were stopped"
+        found = await self._database.read(attempt, _SQL["end_stopped"], at, at - patience, limit)
+        # Each step in a transaction of its own, so that a locked row delays no other.
+        return [
+            row["instance_id"]
+            for row in found
+            if await self._end_stopped(row["instance_id"], patience, at)
+        ]
+
+    @transact("end an instance that was stopped")
+    async def _end_stopped(
+        self, connection: Connection, instance_id: str, patience: timedelta, at: datetime
+    ) -> bool:
         from runtara_persistence.postgres import intervening
 
-        values.check_limit(limit)
-        attempt = "end instances that were stopped"
-        found = await self._database.read(attempt, _SQL["end_stopped"], at, at - patience, limit)
-        ended = []
-        for row in found:
-            # Each step in a transaction of its own, so that a locked row delays no other.
-            instance_id = row["instance_id"]
-            if await self._transact(attempt, intervening.ending(instance_id, at, patience)):
-                ended.append(instance_id)
-        return ended
+        return await intervening.end_stopped(connection, instance_id, patience, at)
 
-    async def resume(self, instance_id: str, *, at: datetime) -> State | None:
+    @transact("resume an instance")
+    async def resume(
+        self, connection: Connection, instance_id: str, *, at: datetime
+    ) -> State | None:
         from runtara_persistence.postgres import intervening
 
         values.check_storable("instance_id", instance_id)
-        return await self._transact(
-            "resume an instance",
-            lambda connection: intervening.resume(connection, instance_id, at),
-        )
+        return await intervening.resume(connection, instance_id, at)
 
     async def end_waits(self, instance_ids: Collection[str]) -> None:
         attempt, found = "end the back-off of instances that waited for room", list(instance_ids)
         await self._database.write(attempt, _SQL["end_waits"], found, is_repeatable=True)
 
-    async def retry(self, retry: Retry, *, at: datetime) -> Retried:
+    @transact("retry an instance")
+    async def retry(self, connection: Connection, retry: Retry, *, at: datetime) -> Retried:
         from runtara_persistence.postgres import intervening
 
-        return await self._transact(
-            "retry an instance", lambda connection: intervening.retry(connection, retry, at)
-        )
+        return await intervening.retry(connection, retry, at)
 
-    async def move(self, instance_id: str, image_id: str, *, at: datetime) -> Moved:
+    @transact("move an instance to another image")
+    async def move(
+        self, connection: Connection, instance_id: str, image_id: str, *, at: datetime
+    ) -> Moved:
         from runtara_persistence.postgres import intervening
 
         values.check_id("image_id", image_id)
         values.check_storable("instance_id", instance_id)
-        return await self._transact(
-            "move an instance to another image",
-            lambda connection: intervening.move(connection, instance_id, image_id, at),
-        )
+        return await intervening.move(connection, instance_id, image_id, at)
 
-    async def fork(self, fork: Fork, *, at: datetime) -> Forked:
+    @transact("fork an instance")
+    async def fork(self, connection: Connection, fork: Fork, *, at: datetime) -> Forked:
         from runtara_persistence.postgres import forking
 
-        return await self._transact(
-            "fork an instance", lambda connection: forking.fork(connection, fork, at)
-        )
+        return await forking.fork(connection, fork, at)
 
-    async def delete(self, deletion: Deletion) -> Deleted:
+    @transact("delete an instance")
+    async def delete(self, connection: Connection, deletion: Deletion) -> Deleted:
         from runtara_persistence.postgres import deleting
 
         values.check_storable("instance_id", deletion.instance_id)
-        return await self._transact(
-            "delete an instance", lambda connection: deleting.delete(connection, deletion)
-        )
+        return await deleting.delete(connection, deletion)
 
     async def copy(self, instance_id: str) -> Copied | None:
         from runtara_persistence.postgres import copying
@@ -209,25 +214,28 @@ class PostgresLaunches:
 
         return await self._database.run("take a copy of an instance", work, is_repeatable=True)
 
+    @transact("put a copy of an instance in")
     async def put_copy(
-        self, copy: InstanceCopy, source: str, *, image_id: str | None, at: datetime
+        self,
+        connection: Connection,
+        copy: InstanceCopy,
+        source: str,
+        *,
+        image_id: str | None,
+        at: datetime,
     ) -> PutCopy:
         from runtara_persistence.postgres import copying
 
-        return await self._transact(
-            "put a copy of an instance in",
-            lambda connection: copying.put(connection, copy, source, image_id, at),
-        )
+        return await copying.put(connection, copy, source, image_id, at)
 
     async def page(
         self, which: LaunchFilter, *, after: str | None = None, limit: int = 100
     ) -> Sequence[Launch]:
-        from runtara_persistence.postgres import launch_rows
 
         values.check_limit(limit)
         asked = (which.instance_id, which.environment_id, which.open_only, after, limit)
         found = await self._database.read_much("list launches", _SQL["page"], *asked)
-        return [launch_rows.launch(row) for row in found]
+        return [records.launch(row) for row in found]
 
     async def view(
         self, instance_id: str, *, at: datetime, tenant_limit: int | None = None
@@ -263,27 +271,3 @@ class PostgresLaunches:
         from runtara_persistence.postgres.closing_together import close_together
 
         return await close_together(self._database, closes)
-
-    async def _transact(self, attempt: str, step: Callable[[Connection], Awaitable[T]]) -> T:
-        async def work(connection: Connection) -> T:
-            async with connection.transaction():
-                return await step(connection)
-
-        return await self._database.run(attempt, work, is_repeatable=False)
-
-
-def _open_launch(row: asyncpg.Record, at: datetime) -> OpenLaunch:
-    from runtara_domain.model.launches import OpenLaunch
-
-    fields = dict(row)
-    told_at, pending = fields.pop("told_at"), fields.pop("pending_signal")
-    state, sleep_until = State(fields.pop("state")), row["sleep_until"]
-    due = [told_at] if told_at is not None else []
-    if state is State.ASLEEP and sleep_until <= at:
-        due.append(sleep_until)
-    return OpenLaunch(
-        **fields,
-        state=state,
-        due_since=None if row["is_sleep_held"] else min(due, default=None),
-        pending_signal=None if pending is None else SignalType(pending),
-    )

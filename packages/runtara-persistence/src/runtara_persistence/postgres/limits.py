@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.model.limits import LimitUse
-from runtara_persistence import queries
-from runtara_persistence.postgres import launch_rows
+from runtara_persistence import queries, records
+from runtara_persistence.postgres.database import OnDatabase
 
 if TYPE_CHECKING:
     from runtara_domain.model.limits import Hold, Limit, Scope
-    from runtara_persistence.postgres.database import Database
 
 _SQL = queries.load("runtara_persistence.postgres", "limits.sql")
 
 
-class PostgresLimits:
+class PostgresLimits(OnDatabase):
     """Fits `runtara_domain.ports.limits.Limits`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def put(self, limit: Limit) -> bool:
         period = limit.rate_period
@@ -50,7 +46,7 @@ class PostgresLimits:
             values.check_storable("tenant_id", tenant_id)
         found = await self._database.read("list limits", _SQL["page"], tenant_id)
         return [
-            LimitUse(launch_rows.limit(row), row["running"], row["waiting"], row["oldest"])
+            LimitUse(records.limit(row), row["running"], row["waiting"], row["oldest"])
             for row in found
         ]
 
@@ -67,4 +63,4 @@ class PostgresLimits:
 
     async def holds(self) -> Sequence[Hold]:
         found = await self._database.read("list holds", _SQL["holds"])
-        return [launch_rows.hold(row) for row in found]
+        return [records.hold(row) for row in found]

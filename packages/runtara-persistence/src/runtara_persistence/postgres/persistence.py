@@ -1,12 +1,14 @@
 """The PostgreSQL adapter as a whole, and its lifetime."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from runtara_migrations import location
+from runtara_persistence.nouns import Noun
 from runtara_persistence.postgres.database import Database
 
 if TYPE_CHECKING:
@@ -34,6 +36,17 @@ class PostgresPersistence:
     statement may take.
     """
 
+    instances: Noun[PostgresInstances] = Noun("PostgresInstances")
+    checkpoints: Noun[PostgresCheckpoints] = Noun("PostgresCheckpoints")
+    claims: Noun[PostgresClaims] = Noun("PostgresClaims")
+    events: Noun[PostgresEvents] = Noun("PostgresEvents")
+    signals: Noun[PostgresSignals] = Noun("PostgresSignals")
+    images: Noun[PostgresImages] = Noun("PostgresImages")
+    launches: Noun[PostgresLaunches] = Noun("PostgresLaunches")
+    environments: Noun[PostgresEnvironments] = Noun("PostgresEnvironments")
+    limits: Noun[PostgresLimits] = Noun("PostgresLimits")
+    schedules: Noun[PostgresSchedules] = Noun("PostgresSchedules")
+
     def __init__(
         self,
         url: str,
@@ -54,68 +67,6 @@ class PostgresPersistence:
             step_timeout=step_timeout,
         )
         self._lifetime = AsyncExitStack()
-
-    # Each module is imported at first use: a command that lists instances needs only one of them.
-
-    @cached_property
-    def checkpoints(self) -> "PostgresCheckpoints":
-        from runtara_persistence.postgres.checkpoints import PostgresCheckpoints
-
-        return PostgresCheckpoints(self._database)
-
-    @cached_property
-    def claims(self) -> "PostgresClaims":
-        from runtara_persistence.postgres.claims import PostgresClaims
-
-        return PostgresClaims(self._database)
-
-    @cached_property
-    def events(self) -> "PostgresEvents":
-        from runtara_persistence.postgres.events import PostgresEvents
-
-        return PostgresEvents(self._database)
-
-    @cached_property
-    def signals(self) -> "PostgresSignals":
-        from runtara_persistence.postgres.signals import PostgresSignals
-
-        return PostgresSignals(self._database)
-
-    @cached_property
-    def schedules(self) -> "PostgresSchedules":
-        from runtara_persistence.postgres.schedules import PostgresSchedules
-
-        return PostgresSchedules(self._database)
-
-    @cached_property
-    def instances(self) -> "PostgresInstances":
-        from runtara_persistence.postgres.instances import PostgresInstances
-
-        return PostgresInstances(self._database)
-
-    @cached_property
-    def images(self) -> "PostgresImages":
-        from runtara_persistence.postgres.images import PostgresImages
-
-        return PostgresImages(self._database)
-
-    @cached_property
-    def launches(self) -> "PostgresLaunches":
-        from runtara_persistence.postgres.launches import PostgresLaunches
-
-        return PostgresLaunches(self._database)
-
-    @cached_property
-    def environments(self) -> "PostgresEnvironments":
-        from runtara_persistence.postgres.environments import PostgresEnvironments
-
-        return PostgresEnvironments(self._database)
-
-    @cached_property
-    def limits(self) -> "PostgresLimits":
-        from runtara_persistence.postgres.limits import PostgresLimits
-
-        return PostgresLimits(self._database)
 
     async def check(self) -> None:
         await self._database.read("check the database", "SELECT FROM instances LIMIT 1")

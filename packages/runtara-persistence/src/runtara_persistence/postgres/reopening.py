@@ -15,25 +15,15 @@ from runtara_persistence.postgres import rows, superseding
 if TYPE_CHECKING:
     from runtara_domain.model import Reopening
     from runtara_domain.status import Condition
-    from runtara_persistence.postgres.database import Connection, Database
+    from runtara_persistence.postgres.database import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "reopening.sql")
 
 
-async def reopen(database: Database, asked: Reopening, when: Condition, at: datetime) -> Reopened:
-    """Carry out the port's step `instances.reopen`."""
-
-    async def work(connection: Connection) -> Reopened:
-        async with connection.transaction():
-            return await reopen_on(connection, asked, when, at)
-
-    return await database.run("reopen an instance", work, is_repeatable=False)
-
-
-async def reopen_on(
+async def reopen(
     connection: Connection, asked: Reopening, when: Condition, at: datetime
 ) -> Reopened:
-    """Carry out the step within a larger transaction of the caller."""
+    """Carry out the port's step `instances.reopen`."""
     instance_id = asked.instance_id
     parents = await connection.fetch(_SQL["lock_parent"], instance_id)
     found = await connection.fetch(_SQL["lock"], instance_id)

@@ -1,8 +1,7 @@
 """Schedules in PostgreSQL."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
 
 from runtara_domain import values
 from runtara_domain.launching import schedule_changes
@@ -21,36 +20,36 @@ from runtara_domain.model.schedules import (
 )
 from runtara_persistence import queries, schedule_rows
 from runtara_persistence.postgres import intervening, starting
-from runtara_persistence.postgres.database import Connection, Database
-
-T = TypeVar("T")
+from runtara_persistence.postgres.database import Connection, OnDatabase, transact
 
 _SQL = queries.load("runtara_persistence.postgres", "schedules.sql")
 
 
-class PostgresSchedules:
+class PostgresSchedules(OnDatabase):
     """Fits `runtara_domain.ports.schedules.Schedules`."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    @transact("put a schedule")
+    async def put(
+        self,
+        connection: Connection,
+        schedule: Schedule,
+        *,
+        next_tick_at: datetime | None,
+        at: datetime,
+    ) -> bool:
+        known = await _lock(connection, schedule.tenant_id, schedule.name)
+        await _write(connection, schedule_changes.put(known, schedule, next_tick_at, at))
+        return known is None
 
-    async def put(self, schedule: Schedule, *, next_tick_at: datetime | None, at: datetime) -> bool:
-        async def step(connection: Connection) -> bool:
-            known = await _lock(connection, schedule.tenant_id, schedule.name)
-            await _write(connection, schedule_changes.put(known, schedule, next_tick_at, at))
-            return known is None
-
-        return await self._transact("put a schedule", step)
-
-    async def declare(self, declaration: Declaration, *, at: datetime) -> Declared:
-        async def step(connection: Connection) -> Declared:
-            known = await _lock(connection, declaration.tenant_id, declaration.name)
-            declared, changed = schedule_changes.declare(known, declaration, at)
-            if changed is not None:
-                await _write(connection, changed)
-            return declared
-
-        return await self._transact("declare a schedule", step)
+    @transact("declare a schedule")
+    async def declare(
+        self, connection: Connection, declaration: Declaration, *, at: datetime
+    ) -> Declared:
+        known = await _lock(connection, declaration.tenant_id, declaration.name)
+        declared, changed = schedule_changes.declare(known, declaration, at)
+        if changed is not None:
+            await _write(connection, changed)
+        return declared
 
     async def get(self, tenant_id: str, name: str) -> StoredSchedule | None:
         _check(tenant_id, name)
@@ -69,26 +68,25 @@ class PostgresSchedules:
         found = await self._database.read("list schedules", _SQL["page"], *asked)
         return [schedule_rows.schedule(row) for row in found]
 
-    async def pause(self, tenant_id: str, name: str, reason: str = "") -> bool:
+    @transact("pause a schedule")
+    async def pause(
+        self, connection: Connection, tenant_id: str, name: str, reason: str = ""
+    ) -> bool:
         values.check_note("reason", reason)
+        known = await _lock(connection, tenant_id, name)
+        if known is not None:
+            await _write(connection, schedule_changes.pause(known, PausedBy.OPERATOR, reason))
+        return known is not None
 
-        async def step(connection: Connection) -> bool:
-            known = await _lock(connection, tenant_id, name)
-            if known is not None:
-                await _write(connection, schedule_changes.pause(known, PausedBy.OPERATOR, reason))
-            return known is not None
-
-        return await self._transact("pause a schedule", step)
-
-    async def resume(self, read: StoredSchedule, *, next_tick_at: datetime | None) -> bool:
-        async def step(connection: Connection) -> bool:
-            known = await _lock(connection, read.schedule.tenant_id, read.schedule.name)
-            if known is None or known.revision != read.revision:
-                return False
-            await _write(connection, schedule_changes.resume(known, next_tick_at))
-            return True
-
-        return await self._transact("resume a schedule", step)
+    @transact("resume a schedule")
+    async def resume(
+        self, connection: Connection, read: StoredSchedule, *, next_tick_at: datetime | None
+    ) -> bool:
+        known = await _lock(connection, read.schedule.tenant_id, read.schedule.name)
+        if known is None or known.revision != read.revision:
+            return False
+        await _write(connection, schedule_changes.resume(known, next_tick_at))
+        return True
 
     async def remove(self, tenant_id: str, name: str) -> bool:
         _check(tenant_id, name)
@@ -106,37 +104,25 @@ class PostgresSchedules:
         [row] = await self._database.read(attempt, _SQL["next"], at)
         return DueSchedules(tuple(map(schedule_rows.schedule, due)), row["next_at"])
 
-    async def fire(self, firing: Firing, *, at: datetime) -> Fired:
-        return await self._transact(
-            "store a tick", lambda connection: _fire(connection, firing, at)
-        )
-
-    async def _transact(self, attempt: str, step: Callable[[Connection], Awaitable[T]]) -> T:
-        async def work(connection: Connection) -> T:
-            async with connection.transaction():
-                return await step(connection)
-
-        return await self._database.run(attempt, work, is_repeatable=False)
-
-
-async def _fire(connection: Connection, firing: Firing, at: datetime) -> Fired:
-    schedule = firing.read.schedule
-    found = await _lock(connection, schedule.tenant_id, schedule.name)
-    if found is None or not schedule_changes.is_as_read(firing, found):
-        return Fired(outcome=FireOutcome.NOT_DUE)
-    earlier = found.last_instance_id
-    is_open = bool(await connection.fetch(_SQL["is_open"], earlier))
-    plan = schedule_changes.plan(firing, found, is_earlier_open=is_open)
-    if plan.outcome is FireOutcome.STARTED:
-        start = schedule.start(schedule.instance_id(firing.tick), firing.tick)
-        plan = schedule_changes.started(plan, await starting.start(connection, start, at))
-    if plan.outcome is FireOutcome.WAITS:
+    @transact("store a tick")
+    async def fire(self, connection: Connection, firing: Firing, *, at: datetime) -> Fired:
+        schedule = firing.read.schedule
+        found = await _lock(connection, schedule.tenant_id, schedule.name)
+        if found is None or not schedule_changes.is_as_read(firing, found):
+            return Fired(outcome=FireOutcome.NOT_DUE)
+        earlier = found.last_instance_id
+        is_open = bool(await connection.fetch(_SQL["is_open"], earlier))
+        plan = schedule_changes.plan(firing, found, is_earlier_open=is_open)
+        if plan.outcome is FireOutcome.STARTED:
+            start = schedule.start(schedule.instance_id(firing.tick), firing.tick)
+            plan = schedule_changes.started(plan, await starting.start(connection, start, at))
+        if plan.outcome is FireOutcome.WAITS:
+            return schedule_changes.outcome_of(firing, found, plan)
+        if plan.cancels and earlier is not None:
+            stop = Stop(earlier, CANCEL_GRACE, schedule_changes.cancel_reason(firing))
+            await intervening.stop(connection, stop, at)
+        await _write(connection, schedule_changes.fired(firing, found, plan))
         return schedule_changes.outcome_of(firing, found, plan)
-    if plan.cancels and earlier is not None:
-        stop = Stop(earlier, CANCEL_GRACE, schedule_changes.cancel_reason(firing))
-        await intervening.stop(connection, stop, at)
-    await _write(connection, schedule_changes.fired(firing, found, plan))
-    return schedule_changes.outcome_of(firing, found, plan)
 
 
 def _check(tenant_id: str, name: str) -> None:

@@ -19,7 +19,7 @@ from runtara_domain.model import (
 from runtara_domain.status import Condition, SignalType, State, acknowledge, replaces
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
-from runtara_persistence.postgres.database import Database, Records
+from runtara_persistence.postgres.database import OnDatabase, Records
 
 _SQL = queries.load("runtara_persistence.postgres", "signals.sql")
 
@@ -42,11 +42,8 @@ _REPLACED: Mapping[SignalType, list[str]] = MappingProxyType(
 )
 
 
-class PostgresSignals:
+class PostgresSignals(OnDatabase):
     """Fits `runtara_domain.ports.signals.Signals`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def pending(self, caller: Caller, checkpoint_ids: Collection[str] = ()) -> Pending:
         found = await self._database.read(

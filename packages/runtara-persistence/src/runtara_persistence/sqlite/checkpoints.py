@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from runtara_domain import values
 from runtara_domain.model import CheckpointPage, CheckpointSummary, Slept, owner
 from runtara_domain.status import MOVES, Move, SignalType, State
-from runtara_persistence import queries
+from runtara_persistence import queries, records
 from runtara_persistence.sqlite import rows, saving
-from runtara_persistence.sqlite.database import read, write
+from runtara_persistence.sqlite.database import OnDatabase, read, write
 from runtara_persistence.sqlite.group_commit import Shared
 from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 from runtara_persistence.sqlite.saving import Save
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         Sleep,
     )
     from runtara_domain.status import Condition
-    from runtara_persistence.sqlite.database import Database
 
 _SQL = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
 
@@ -39,11 +38,8 @@ _SMALL = 64 * 1024
 """The most bytes of a state that is small enough to be written in the event loop's thread."""
 
 
-class SqliteCheckpoints:
+class SqliteCheckpoints(OnDatabase):
     """Fits `runtara_domain.ports.checkpoints.Checkpoints`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def save(
         self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
@@ -57,8 +53,7 @@ class SqliteCheckpoints:
         self, connection: sqlite3.Connection, instance_id: str, checkpoint_id: str
     ) -> Checkpoint | None:
         key = {"instance_id": instance_id, "checkpoint_id": checkpoint_id}
-        row = connection.execute(_SQL["get"], key).fetchone()
-        return None if row is None else rows.checkpoint(row)
+        return rows.first(connection, _SQL["get"], key, records.checkpoint)
 
     @write("begin a sleep")
     def sleep(
@@ -140,14 +135,13 @@ class SqliteCheckpoints:
             "one_more": limit + 1,
             "listed_bytes": largest_state,
         }
-        found = connection.execute(_SQL["page"], asked).fetchall()
-        entries = tuple(rows.entry(row) for row in found[:limit])
-        goes_on = len(found) > limit
-        return CheckpointPage(entries, next_id=entries[-1].id if goes_on else None)
+        found = rows.found(connection, _SQL["page"], asked, records.entry)
+        return CheckpointPage.of(found, limit)
 
     @read("count checkpoints")
     def count(self, connection: sqlite3.Connection, which: CheckpointFilter) -> int:
-        [count] = connection.execute(_SQL["count"], _asked(which)).fetchone()
+        asked = rows.parameters(records.columns(which))
+        [count] = connection.execute(_SQL["count"], asked).fetchone()
         return int(count)
 
     @read("list checkpoints")
@@ -165,18 +159,9 @@ class SqliteCheckpoints:
         return [
             CheckpointSummary(checkpoint_id, from_text(created_at), size, state)
             for checkpoint_id, created_at, size, state in connection.execute(
-                _SQL["newest"], {**_asked(which), **part}
+                _SQL["newest"], {**rows.parameters(records.columns(which)), **part}
             )
         ]
-
-
-def _asked(which: CheckpointFilter) -> dict[str, object]:
-    return {
-        "instance_id": which.instance_id,
-        "checkpoint_id": which.checkpoint_id,
-        "since": None if which.since is None else to_text(which.since),
-        "until": None if which.until is None else to_text(which.until),
-    }
 
 
 def _lead(state: State, asked: Sleep, *, is_over: bool) -> State:

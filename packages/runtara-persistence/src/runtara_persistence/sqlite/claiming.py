@@ -19,8 +19,8 @@ from runtara_domain.launching.room import (
     keys,
 )
 from runtara_domain.model.launches import INLINE, LOWEST_PRIORITY, Assignment, Claims, new_launch_id
-from runtara_persistence import queries, stored
-from runtara_persistence.sqlite import launch_rows
+from runtara_persistence import queries, records, stored
+from runtara_persistence.sqlite import rows
 from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def room(
     at: datetime,
 ) -> Room:
     """Return the slots that limits and holds leave free."""
-    limits = list(_limits(connection))
-    holds = [launch_rows.hold(row) for row in connection.execute(_SQL["holds"])]
+    limits = _limits(connection)
+    holds = rows.found(connection, _SQL["holds"], {}, records.hold)
     usage = [
         LimitUsage(tenant_id, image_name, queue, bool(is_here), number)
         for tenant_id, image_name, queue, is_here, number in connection.execute(
@@ -109,8 +109,8 @@ def ahead(connection: sqlite3.Connection, candidate: Candidate, at: datetime, li
     return found
 
 
-def _limits(connection: sqlite3.Connection) -> Iterator[Limit]:
-    return (launch_rows.limit(row) for row in connection.execute(_SQL["limits"]))
+def _limits(connection: sqlite3.Connection) -> list[Limit]:
+    return rows.found(connection, _SQL["limits"], {}, records.limit)
 
 
 def _lanes(connection: sqlite3.Connection) -> Iterator[tuple[Lane, str]]:
@@ -175,7 +175,7 @@ def _silent(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Itera
 
 def _next(connection: sqlite3.Connection, offer: Offer, at: datetime) -> datetime | None:
     """Return when the next instance becomes launchable; None if none will."""
-    asked = {"now": to_text(at), **launch_rows.silences(offer.silence, offer.lost_silence)}
+    asked = {"now": to_text(at), **rows.silences(offer.silence, offer.lost_silence)}
     [moment] = connection.execute(_SQL["next"], asked).fetchone()
     return from_optional(moment)
 
@@ -195,14 +195,14 @@ def _targets(
 ) -> Targets:
     image_ids = {lane.image_id for lane in lanes if lane.image_id is not None}
     asked = {"image_ids": json.dumps(sorted(image_ids))}
-    images = [launch_rows.image(row) for row in connection.execute(_SQL["images"], asked)]
+    images = rows.found(connection, _SQL["images"], asked, records.image)
     names = elsewhere(offer, lanes)
     served: dict[tuple[str, str], Image] = {}
     for tenant_id, workflow in names:
         key = {"tenant_id": tenant_id, "workflow": workflow}
-        row = connection.execute(_SQL["served"], key).fetchone()
-        if row is not None:
-            served[tenant_id, workflow] = launch_rows.image(row)
+        image = rows.first(connection, _SQL["served"], key, records.image)
+        if image is not None:
+            served[tenant_id, workflow] = image
     worked = {
         (tenant_id, workflow)
         for tenant_id, workflows in (

@@ -8,19 +8,16 @@ from datetime import datetime
 from runtara_domain import values
 from runtara_domain.model import Caller, Claim, Claimed, RunState, Woken, owner
 from runtara_domain.status import MOVES, Condition, Move
-from runtara_persistence import queries
+from runtara_persistence import queries, records
 from runtara_persistence.sqlite import rows
-from runtara_persistence.sqlite.database import Database, read, write
+from runtara_persistence.sqlite.database import OnDatabase, read, write
 from runtara_persistence.sqlite.rows import from_optional, to_text
 
 _SQL = queries.load("runtara_persistence.sqlite", "claims.sql")
 
 
-class SqliteClaims:
+class SqliteClaims(OnDatabase):
     """Fits `runtara_domain.ports.claims.Claims`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     @write("claim what is due")
     def claim_due(
@@ -28,14 +25,13 @@ class SqliteClaims:
     ) -> list[Claimed]:
         values.check_limit(limit)
         due = {"at": to_text(at), "limit": limit}
-        found = connection.execute(_SQL["claim_due.find"], due).fetchall()
+        found = rows.found(connection, _SQL["claim_due.find"], due, records.claimed)
         until = to_text(claim.until)
         taken = [
-            {"instance_id": instance_id, "token": claim.token, "until": until}
-            for instance_id, *_ in found
+            {"instance_id": one.instance_id, "token": claim.token, "until": until} for one in found
         ]
         connection.executemany(_SQL["claim_due.take"], taken)
-        return [rows.claimed(row) for row in found]
+        return found
 
     @read("read when something is due")
     def next_due(self, connection: sqlite3.Connection, *, at: datetime) -> datetime | None:

@@ -6,18 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runtara_domain.launching.settlement import Decision, Figures, FoundInstance, Settlement, decide
-from runtara_domain.model.instances import Ending
 from runtara_domain.model.launches import KEPT_LAUNCHES, Closed, Closing, Judge
 from runtara_domain.model.verdicts import LaunchedInstance
-from runtara_domain.status import MOVES, Move, SignalType, State
+from runtara_domain.status import SignalType, State
 from runtara_persistence import queries
-from runtara_persistence.sqlite import children, rows
+from runtara_persistence.sqlite import moves, rows
 from runtara_persistence.sqlite.rows import to_text
 
 _SQL = queries.load("runtara_persistence.sqlite", "closing.sql")
-_OF_INSTANCES = queries.load("runtara_persistence.sqlite", "instances.sql")
-_FINISH = _OF_INSTANCES["finish.move"]
-_BLOCK = _OF_INSTANCES["block.move"]
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -31,7 +27,6 @@ class _Row:
     is_open: bool
     run: int | None
     launch_count: int
-    parent_id: str | None
     found: FoundInstance
 
     @property
@@ -67,33 +62,10 @@ def close(
     )
 
 
-def end(
-    connection: sqlite3.Connection,
-    heard: list[str],
-    instance_id: str,
-    parent_id: str | None,
-    ending: Ending,
-    at: datetime,
-) -> None:
-    """End an instance, and send its parent the ending."""
-    finished = {
-        "instance_id": instance_id,
-        "status": ending.state.status,
-        "output": ending.output,
-        "error": ending.error,
-        "stderr": ending.stderr,
-        "memory_peak_bytes": ending.memory_peak_bytes,
-        "cpu_usage_usec": ending.cpu_usage_usec,
-        "at": to_text(at),
-    }
-    connection.execute(_FINISH, finished).fetchall()
-    children.tell_parent(connection, instance_id, parent_id, ending, to_text(at), heard)
-
-
 def _row(row: tuple[Any, ...]) -> _Row:
     instance_id, environment_id, is_open, status, sleep_until, run, ended_run, *rest = row
     crashes, checkpoint_id, judged_id, backoff_ms, stop_reason, *figures = rest
-    memory_peak_bytes, cpu_usage_usec, stderr, parent_id, launch_count, pending = figures
+    memory_peak_bytes, cpu_usage_usec, stderr, launch_count, pending = figures
     launched = LaunchedInstance(
         state=rows.state(status, sleep_until),
         is_taken=not is_open,
@@ -114,7 +86,6 @@ def _row(row: tuple[Any, ...]) -> _Row:
         bool(is_open),
         run if run > ended_run else None,
         launch_count,
-        parent_id,
         FoundInstance(launched, signal, used),
     )
 
@@ -178,11 +149,9 @@ def _settle(
     if written.acknowledges:
         connection.execute(_SQL["acknowledge"], key)
     if written.ending is not None:
-        end(connection, heard, row.instance_id, row.parent_id, written.ending, at)
+        moves.end(connection, row.instance_id, written.ending, to_text(at), heard)
     elif written.blocked_reason is not None:
-        status = MOVES[Move.BLOCK].target.status
-        blocked = {"status": status, "reason": written.blocked_reason, "waits": None}
-        connection.execute(_BLOCK, {**key, **blocked})
+        moves.block(connection, row.instance_id, written.blocked_reason)
     elif written.after is not None:
         until = None if written.sleep_until is None else to_text(written.sleep_until)
         slept = {**key, "sleep_until": until, "checkpoint_id": written.checkpoint_id}

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import aiosqlite
 
@@ -28,13 +28,18 @@ T = TypeVar("T")
 
 
 class Database:
-    """One SQLite file, through a connection that writes and one that reads."""
+    """
+    One SQLite file, through a connection that writes and one that reads.
+
+    watches: called with the ids of the instances for which a step has stored signals.
+    """
 
     def __init__(self, path: str, *, lock_timeout: float) -> None:
         self._path = path
         self._files: Files | None = None
         self._lock_timeout = lock_timeout
         self._commits = 0
+        self.watches: list[Callable[[Collection[str]], None]] = []
         # Only the writing thread: some reads take long, and are better on a CPU of their own.
         self._writes = StepThread(
             self._commit_together,
@@ -95,6 +100,12 @@ class Database:
             return await self._writes.run(step, then=then, is_small=is_small)
         except sqlite3.Error as error:
             raise explain(attempt, self._path, error) from error
+
+    def tell(self, instance_ids: Collection[str]) -> None:
+        """Call the watches for new signals of these instances; the collection may be empty."""
+        if instance_ids:
+            for watch in list(self.watches):
+                watch(instance_ids)
 
     async def read(self, attempt: str, step: Step[T]) -> T:
         """Carry out a step that only reads; it sees everything that was committed before."""
@@ -172,30 +183,16 @@ class Database:
         return []
 
 
-class OnDatabase(Protocol):
-    """A class with methods that are steps."""
+class OnDatabase:
+    """A class with methods that are steps on a database."""
 
-    _database: Database
-
-
-class Told(Protocol):
-    """A watch, which gets the ids of instances with new signals."""
-
-    def tell(self, instance_ids: Collection[str]) -> None:
-        """Report these instances' ids to the watch; the collection may be empty."""
-
-
-class Telling(OnDatabase, Protocol):
-    """A class with methods that are steps and tell a watch of signals."""
-
-    @property
-    def _watch(self) -> Told: ...
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
 
 Noun = TypeVar("Noun", bound=OnDatabase)
-TellingNoun = TypeVar("TellingNoun", bound=Telling)
 Method: TypeAlias = Callable[Concatenate[Noun, sqlite3.Connection, P], T]
-TellingMethod: TypeAlias = Callable[Concatenate[TellingNoun, sqlite3.Connection, list[str], P], T]
+TellingMethod: TypeAlias = Callable[Concatenate[Noun, sqlite3.Connection, list[str], P], T]
 AsyncMethod: TypeAlias = Callable[Concatenate[Noun, P], Coroutine[Any, Any, T]]
 
 
@@ -231,16 +228,16 @@ def write(attempt: str) -> Callable[[Method[Noun, P, T]], AsyncMethod[Noun, P, T
 
 def write_and_tell(
     attempt: str,
-) -> Callable[[TellingMethod[TellingNoun, P, T]], AsyncMethod[TellingNoun, P, T]]:
+) -> Callable[[TellingMethod[Noun, P, T]], AsyncMethod[Noun, P, T]]:
     """
-    Like `write`, and call the watch with the ids of instances that the step puts into its list.
+    Like `write`, and tell the watches the ids of instances that the step puts into its list.
 
-    The watch is called once the step is durable, even if the caller was cancelled.
+    They are told once the step is durable, even if the caller was cancelled.
     """
 
-    def decorate(method: TellingMethod[TellingNoun, P, T]) -> AsyncMethod[TellingNoun, P, T]:
+    def decorate(method: TellingMethod[Noun, P, T]) -> AsyncMethod[Noun, P, T]:
         @wraps(method)
-        async def writing(self: TellingNoun, /, *args: P.args, **options: P.kwargs) -> T:
+        async def writing(self: Noun, /, *args: P.args, **options: P.kwargs) -> T:
             told: list[str] = []
 
             def step(connection: sqlite3.Connection) -> T:
@@ -248,7 +245,9 @@ def write_and_tell(
                 told.clear()
                 return method(self, connection, told, *args, **options)
 
-            return await self._database.write(attempt, step, then=lambda _: self._watch.tell(told))
+            return await self._database.write(
+                attempt, step, then=lambda _: self._database.tell(told)
+            )
 
         return writing
 

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 
 from runtara_domain.model.environments import Lease, Renewal
 from runtara_domain.model.stored_environments import EnvironmentKind
-from runtara_persistence import queries
-from runtara_persistence.sqlite import launch_rows
-from runtara_persistence.sqlite.database import read, write
+from runtara_persistence import queries, records
+from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite.database import OnDatabase, read, write
 from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 
 if TYPE_CHECKING:
     from runtara_domain.model.environments import NewEnvironment
     from runtara_domain.model.stored_environments import Environment
-    from runtara_persistence.sqlite.database import Database
 
 _SQL = queries.load("runtara_persistence.sqlite", "environments.sql")
 
@@ -26,11 +25,8 @@ _FORGOTTEN_AFTER = timedelta(days=1)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-class SqliteEnvironments:
+class SqliteEnvironments(OnDatabase):
     """Fits `runtara_domain.ports.environments.Environments`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     @write("take an environment's lease")
     def open(self, connection: sqlite3.Connection, new: NewEnvironment, *, ttl: timedelta) -> Lease:
@@ -73,7 +69,7 @@ class SqliteEnvironments:
             "now": to_text(now),
             "until": to_text(now + ttl),
             "clock_offset_ms": clock_offset // _MILLISECOND,
-            **launch_rows.silences(silence, lost_silence),
+            **rows.silences(silence, lost_silence),
         }
         row = connection.execute(_SQL["renew"], renewed).fetchone()
         if row is None:
@@ -121,10 +117,7 @@ class SqliteEnvironments:
         self, connection: sqlite3.Connection, *, gone_for: timedelta = timedelta(days=1)
     ) -> Sequence[Environment]:
         since = to_text(_now(connection) - gone_for)
-        return [
-            launch_rows.environment(row)
-            for row in connection.execute(_SQL["page"], {"since": since})
-        ]
+        return rows.found(connection, _SQL["page"], {"since": since}, records.environment)
 
 
 def _now(connection: sqlite3.Connection) -> datetime:

@@ -10,29 +10,22 @@ from typing import TYPE_CHECKING
 from runtara_domain import values
 from runtara_domain.model import Ending, EventStep, EventType, Recorded
 from runtara_domain.model.reopening import REOPENED
-from runtara_domain.status import MOVES, Move, SignalType, State, settle
-from runtara_persistence import queries
-from runtara_persistence.sqlite import rows
+from runtara_domain.status import MOVES, Move, State, settle
+from runtara_persistence import queries, records
+from runtara_persistence.sqlite import moves, rows
 from runtara_persistence.sqlite.children import tell_parent
-from runtara_persistence.sqlite.database import read, write, write_and_tell
+from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
 
 if TYPE_CHECKING:
     from runtara_domain.model import Caller, Event, EventFilter, RunState, StoredEvent
     from runtara_domain.status import Condition
-    from runtara_persistence.sqlite.database import Database
-    from runtara_persistence.sqlite.watch import Watch
 
 _SQL = queries.load("runtara_persistence.sqlite", "events.sql")
-_INSTANCES = queries.load("runtara_persistence.sqlite", "instances.sql")
 
 
-class SqliteEvents:
+class SqliteEvents(OnDatabase):
     """Fits `runtara_domain.ports.events.Events`; calls the watch for parents that get an end."""
-
-    def __init__(self, database: Database, watch: Watch) -> None:
-        self._database = database
-        self._watch = watch
 
     @write("keep an event")
     def append(
@@ -97,7 +90,7 @@ class SqliteEvents:
     ) -> list[StoredEvent]:
         values.check_part(after_id, limit, offset)
         asked = {**_asked(which), "after_id": after_id, "limit": limit, "offset": offset}
-        return [rows.event(row) for row in connection.execute(_SQL["page"], asked)]
+        return rows.found(connection, _SQL["page"], asked, records.event)
 
     @read("count events")
     def count(self, connection: sqlite3.Connection, which: EventFilter) -> int:
@@ -106,14 +99,8 @@ class SqliteEvents:
 
 
 def _asked(which: EventFilter) -> dict[str, object]:
-    return {
-        "instance_id": which.instance_id,
-        "type": which.type,
-        "subtype": which.subtype,
-        "since": None if which.since is None else to_text(which.since),
-        "until": None if which.until is None else to_text(which.until),
-        "text": None if which.text is None else which.text.encode(),
-    }
+    text = None if which.text is None else which.text.encode()
+    return rows.parameters({**records.columns(which), "text": text})
 
 
 def _record(connection: sqlite3.Connection, step: EventStep, at: str, heard: list[str]) -> Recorded:
@@ -127,7 +114,7 @@ def _record(connection: sqlite3.Connection, step: EventStep, at: str, heard: lis
 def _append(
     connection: sqlite3.Connection, caller: Caller, event: Event, when: Condition, at: str
 ) -> Recorded:
-    before, _ = _find(connection, caller)
+    before = moves.run_state(connection, caller.instance_id)
     if before is None or not before.admits(caller, when):
         return Recorded(before)
     _add(connection, caller, event)
@@ -140,7 +127,7 @@ def _end(
     connection: sqlite3.Connection, step: EventStep, ending: Ending, at: str, heard: list[str]
 ) -> Recorded:
     caller = step.caller
-    before, _ = _find(connection, caller)
+    before = moves.run_state(connection, caller.instance_id)
     if before is None or before.supersedes(caller):
         return Recorded(before)
     ended: dict[str, object] = {
@@ -163,11 +150,11 @@ def _end(
 def _suspend(
     connection: sqlite3.Connection, caller: Caller, event: Event, at: str, heard: list[str]
 ) -> Recorded:
-    before, pending = _find(connection, caller)
+    before, pending = moves.state_and_signal(connection, caller.instance_id)
     if before is None or before.supersedes(caller):
         return Recorded(before)
     if event.blocked_reason is not None:
-        return _block(connection, before, caller, event, at)
+        return _block(connection, before, caller, event, event.blocked_reason, at)
     if before.state is State.CANCELLED and _has_suspended_so(connection, caller, event):
         return Recorded(before, repeated=True, after=before.state)
     after = settle(before.state, pending)
@@ -193,33 +180,20 @@ def _suspend(
 
 
 def _block(
-    connection: sqlite3.Connection, before: RunState, caller: Caller, event: Event, at: str
+    connection: sqlite3.Connection,
+    before: RunState,
+    caller: Caller,
+    event: Event,
+    reason: str,
+    at: str,
 ) -> Recorded:
     block = MOVES[Move.BLOCK]
     if before.state not in block.sources:
         return Recorded(before)
-    blocked = {
-        "instance_id": caller.instance_id,
-        "status": block.target.status,
-        "reason": event.blocked_reason,
-        "waits": event.waits,
-        "at": at,
-    }
     _add(connection, caller, event)
-    connection.execute(_SQL["touch"], blocked)
-    connection.execute(_INSTANCES["block.move"], blocked)
+    connection.execute(_SQL["touch"], {"instance_id": caller.instance_id, "at": at})
+    moves.block(connection, caller.instance_id, reason, event.waits)
     return Recorded(before, after=block.target)
-
-
-def _find(
-    connection: sqlite3.Connection, caller: Caller
-) -> tuple[RunState | None, SignalType | None]:
-    row = connection.execute(_SQL["find"], {"instance_id": caller.instance_id}).fetchone()
-    if row is None:
-        return None, None
-    status, sleep_until, run, signal_type = row
-    pending = None if signal_type is None else SignalType(signal_type)
-    return rows.run_state(status, sleep_until, run), pending
 
 
 def _add(connection: sqlite3.Connection, caller: Caller, event: Event) -> None:

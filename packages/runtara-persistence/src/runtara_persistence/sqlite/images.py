@@ -10,26 +10,20 @@ from typing import TYPE_CHECKING
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import MAX_CHUNK_BYTES, DeletedImage, RegisteredImage
-from runtara_domain.status import MOVES, Move
-from runtara_persistence import queries, stored
-from runtara_persistence.sqlite import launch_rows, unblocking
-from runtara_persistence.sqlite.database import read, write
+from runtara_persistence import queries, records, stored
+from runtara_persistence.sqlite import moves, rows
+from runtara_persistence.sqlite.database import OnDatabase, read, write
 from runtara_persistence.sqlite.rows import to_text
 
 if TYPE_CHECKING:
     from runtara_domain.model.images import ImageFilter, NewImage
     from runtara_domain.model.stored_images import Image
-    from runtara_persistence.sqlite.database import Database
 
 _SQL = queries.load("runtara_persistence.sqlite", "images.sql")
-_BLOCK = queries.load("runtara_persistence.sqlite", "instances.sql")["block.move"]
 
 
-class SqliteImages:
+class SqliteImages(OnDatabase):
     """Fits `runtara_domain.ports.images.Images`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     @write("keep a part of an image")
     def put_chunk(
@@ -55,8 +49,7 @@ class SqliteImages:
         self, connection: sqlite3.Connection, new: NewImage, upload_id: str | None, *, at: datetime
     ) -> RegisteredImage:
         name = {"tenant_id": new.tenant_id, "name": new.name}
-        row = connection.execute(_SQL["current"], name).fetchone()
-        newest = None if row is None else launch_rows.image(row)
+        newest = rows.first(connection, _SQL["current"], name, records.image)
         if newest is not None and stored.is_same_image(newest, new):
             connection.execute(_SQL["discard"], {"upload_id": upload_id})
             return RegisteredImage(newest, created=False)
@@ -77,8 +70,7 @@ class SqliteImages:
             "upload_id": upload_id,
         }
         connection.execute(_SQL["register.insert"], inserted)
-        found = connection.execute(_SQL["current"], name).fetchone()
-        image = launch_rows.image(found)
+        [image] = rows.found(connection, _SQL["current"], name, records.image)
         if image.max_concurrent is not None:
             connection.execute(
                 _SQL["register.bound"], {**name, "max_concurrent": image.max_concurrent}
@@ -97,14 +89,13 @@ class SqliteImages:
     ) -> Image | None:
         values.check_storable("image_id", image_id)
         key = {"image_id": image_id, "tenant_id": tenant_id}
-        row = connection.execute(_SQL["get"], key).fetchone()
-        return None if row is None else launch_rows.image(row)
+        return rows.first(connection, _SQL["get"], key, records.image)
 
     @read("read the newest version of an image")
     def current(self, connection: sqlite3.Connection, tenant_id: str, name: str) -> Image | None:
         values.check_storable("name", name)
-        row = connection.execute(_SQL["current"], {"tenant_id": tenant_id, "name": name}).fetchone()
-        return None if row is None else launch_rows.image(row)
+        key = {"tenant_id": tenant_id, "name": name}
+        return rows.first(connection, _SQL["current"], key, records.image)
 
     @read("list images")
     def page(
@@ -117,12 +108,12 @@ class SqliteImages:
     ) -> Sequence[Image]:
         values.check_range("offset", offset, 0, values.MAX_INTEGER)
         values.check_limit(limit)
-        asked = {**_asked(which), "offset": offset, "limit": limit}
-        return [launch_rows.image(row) for row in connection.execute(_SQL["page"], asked)]
+        asked = {**records.columns(which), "offset": offset, "limit": limit}
+        return rows.found(connection, _SQL["page"], asked, records.image)
 
     @read("count images")
     def count(self, connection: sqlite3.Connection, which: ImageFilter) -> int:
-        [found] = connection.execute(_SQL["count"], _asked(which)).fetchone()
+        [found] = connection.execute(_SQL["count"], records.columns(which)).fetchone()
         return int(found)
 
     @read("read a part of an image")
@@ -165,13 +156,7 @@ class SqliteImages:
             return True
         waiting = connection.execute(_SQL["set_problem.waiting"], key).fetchall()
         for (instance_id,) in waiting:
-            blocked = {
-                "instance_id": instance_id,
-                "status": MOVES[Move.BLOCK].target.status,
-                "reason": problem,
-                "waits": None,
-            }
-            connection.execute(_BLOCK, blocked)
+            moves.block(connection, instance_id, problem)
         return True
 
     @write("forget uploads that were given up")
@@ -192,12 +177,4 @@ def _move_stuck(connection: sqlite3.Connection, image: Image, at: str) -> None:
             _SQL["register.move"], {"image_id": image.image_id, "instance_id": instance_id}
         )
         if is_blocked:
-            unblocking.unblock(connection, instance_id, at)
-
-
-def _asked(which: ImageFilter) -> dict[str, object]:
-    return {
-        "tenant_id": which.tenant_id,
-        "all_versions": which.all_versions,
-        "name_prefix": which.name_prefix,
-    }
+            moves.unblock(connection, instance_id, at)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from runtara_domain import values
 from runtara_domain.model import Registered
 from runtara_domain.status import MOVES, Move
-from runtara_persistence import queries
-from runtara_persistence.sqlite import children, reopening, rows, superseding
-from runtara_persistence.sqlite.database import read, write, write_and_tell
+from runtara_persistence import queries, records, stored
+from runtara_persistence.sqlite import children, moves, reopening, rows
+from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
 
 if TYPE_CHECKING:
@@ -33,22 +33,8 @@ if TYPE_CHECKING:
         RunState,
     )
     from runtara_domain.status import Condition
-    from runtara_persistence.sqlite.database import Database
-    from runtara_persistence.sqlite.watch import Watch
 
 _SQL = queries.load("runtara_persistence.sqlite", "instances.sql")
-# One query for each filter: it finds rows by that filter's index and checks the other filters.
-_KINDS = (
-    "of_parent",
-    "blocked",
-    "of_workflow",
-    "any",
-    "of_tenant",
-    "in_status",
-    "of_tenant_in_status",
-)
-_PAGE = {kind: _SQL[f"page.{kind}"] for kind in _KINDS}
-_COUNT = {kind: _SQL[f"count.{kind}"] for kind in _KINDS}
 _PRUNE_BELONGINGS = (
     _SQL["prune.checkpoints"],
     _SQL["prune.events"],
@@ -64,14 +50,10 @@ _NEWEST = "~"
 """A text that sorts after every moment."""
 
 
-class SqliteInstances:
+class SqliteInstances(OnDatabase):
     """
     Fits `runtara_domain.ports.instances.Instances`; calls the watch for parents that get an end.
     """
-
-    def __init__(self, database: Database, watch: Watch) -> None:
-        self._database = database
-        self._watch = watch
 
     @write("register an instance")
     def register(
@@ -109,7 +91,7 @@ class SqliteInstances:
         begins = registration.continue_run is None and before.state in when
         if owned and checkpoint_exists and launch_is_open and begins:
             if is_others and registration.launch_id is None:
-                superseding.close_launch(connection, registration.instance_id, to_text(at))
+                moves.supersede(connection, registration.instance_id, to_text(at))
             _begin_run(connection, registration, to_text(at))
             run += 1
         found = (before, tenant_id, checkpoint_exists, run, given, launch_is_open)
@@ -118,12 +100,11 @@ class SqliteInstances:
     @read("read an instance")
     def get(self, connection: sqlite3.Connection, instance_id: str) -> Instance | None:
         values.check_storable("instance_id", instance_id)
-        row = connection.execute(_SQL["get"], {"instance_id": instance_id}).fetchone()
-        return None if row is None else rows.instance(row)
+        return rows.first(connection, _SQL["get"], {"instance_id": instance_id}, records.instance)
 
     @read("read how an instance stands")
     def run_state(self, connection: sqlite3.Connection, instance_id: str) -> RunState | None:
-        return _run_state(connection, instance_id)
+        return moves.run_state(connection, instance_id)
 
     @write("note activity")
     def mark_active(
@@ -153,11 +134,8 @@ class SqliteInstances:
             "progress": report.progress,
             "at": to_text(at),
         }
-        found = connection.execute(_SQL["run_state"], said).fetchone()
-        if found is None:
-            return None
-        before = rows.run_state(*found)
-        if before.admits(caller, when):
+        before = moves.run_state(connection, caller.instance_id)
+        if before is not None and before.admits(caller, when):
             connection.execute(_SQL["report"], said)
         return before
 
@@ -209,16 +187,17 @@ class SqliteInstances:
     ) -> list[InstanceSummary]:
         values.check_limit(limit)
         asked = {
-            **_asked(which),
+            **records.columns(which),
             "created_at": _NEWEST if after is None else to_text(after.created_at),
             "instance_id": "" if after is None else after.instance_id,
             "limit": limit,
         }
-        return [rows.summary(row) for row in connection.execute(_PAGE[_kind(which)], asked)]
+        return rows.found(connection, _SQL[f"page.{stored.kind(which)}"], asked, records.summary)
 
     @read("count instances")
     def count(self, connection: sqlite3.Connection, which: InstanceFilter) -> int:
-        [found] = connection.execute(_COUNT[_kind(which)], _asked(which)).fetchone()
+        query = _SQL[f"count.{stored.kind(which)}"]
+        [found] = connection.execute(query, records.columns(which)).fetchone()
         return int(found)
 
     @read("find silent instances")
@@ -226,10 +205,8 @@ class SqliteInstances:
         self, connection: sqlite3.Connection, since: datetime, *, limit: int = 100
     ) -> list[InstanceSummary]:
         values.check_limit(limit)
-        found = connection.execute(
-            _SQL["inactive_since"], {"since": to_text(since), "limit": limit}
-        )
-        return [rows.summary(row) for row in found]
+        asked = {"since": to_text(since), "limit": limit}
+        return rows.found(connection, _SQL["inactive_since"], asked, records.summary)
 
     @write_and_tell("finish an instance")
     def finish(
@@ -242,22 +219,9 @@ class SqliteInstances:
         when: Condition,
         at: datetime,
     ) -> RunState | None:
-        before = _run_state(connection, caller.instance_id)
+        before = moves.run_state(connection, caller.instance_id)
         if before is not None and before.admits(caller, when):
-            finished = {
-                "instance_id": caller.instance_id,
-                "status": ending.state.status,
-                "output": ending.output,
-                "error": ending.error,
-                "stderr": ending.stderr,
-                "memory_peak_bytes": ending.memory_peak_bytes,
-                "cpu_usage_usec": ending.cpu_usage_usec,
-                "at": to_text(at),
-            }
-            [(parent_id,)] = connection.execute(_SQL["finish.move"], finished).fetchall()
-            children.tell_parent(
-                connection, caller.instance_id, parent_id, ending, to_text(at), heard
-            )
+            moves.end(connection, caller.instance_id, ending, to_text(at), heard)
         return before
 
     @write("block an instance")
@@ -271,15 +235,9 @@ class SqliteInstances:
         at: datetime,
     ) -> RunState | None:
         values.check_note("reason", reason)
-        before = _run_state(connection, caller.instance_id)
+        before = moves.run_state(connection, caller.instance_id)
         if before is not None and before.admits(caller, when):
-            blocked = {
-                "instance_id": caller.instance_id,
-                "status": MOVES[Move.BLOCK].target.status,
-                "reason": reason,
-                "waits": None,
-            }
-            connection.execute(_SQL["block.move"], blocked)
+            moves.block(connection, caller.instance_id, reason)
         return before
 
     @write("reopen an instance")
@@ -326,24 +284,11 @@ class SqliteInstances:
         return len(oldest), len(oldest) < most
 
 
-def _run_state(connection: sqlite3.Connection, instance_id: str) -> RunState | None:
-    row = connection.execute(_SQL["run_state"], {"instance_id": instance_id}).fetchone()
-    return None if row is None else rows.run_state(*row)
-
-
 def _register_unknown(
     connection: sqlite3.Connection, registration: Registration, at: str
 ) -> Registered:
-    unnamed = registration.checkpoint_id is None
-    unlaunched = registration.launch_id is None
-    if not unnamed or not unlaunched or registration.continue_run is not None:
-        return Registered(
-            None,
-            registration.tenant_id,
-            checkpoint_exists=unnamed,
-            run=0,
-            launch_is_open=unlaunched,
-        )
+    if not registration.may_create:
+        return Registered.of_unknown(registration, 0)
     created = {
         "instance_id": registration.instance_id,
         "tenant_id": registration.tenant_id,
@@ -351,7 +296,7 @@ def _register_unknown(
     }
     connection.execute(_SQL["register.create"], created)
     _begin_run(connection, registration, at)
-    return Registered(None, registration.tenant_id, checkpoint_exists=True, run=1, is_blank=True)
+    return Registered.of_unknown(registration, 1)
 
 
 def _begin_run(connection: sqlite3.Connection, registration: Registration, at: str) -> None:
@@ -365,28 +310,6 @@ def _begin_run(connection: sqlite3.Connection, registration: Registration, at: s
     connection.execute(_SQL["register.begin_run"], begun)
     connection.execute(_SQL["register.settle_resume"], begun)
     connection.execute(_SQL["register.add_started"], begun)
-
-
-def _kind(which: InstanceFilter) -> str:
-    if which.parent_id is not None:
-        return "of_parent"
-    if which.blocked:
-        return "blocked"
-    if which.workflow is not None:
-        return "of_workflow"
-    if which.tenant_id is not None:
-        return "of_tenant" if which.status is None else "of_tenant_in_status"
-    return "any" if which.status is None else "in_status"
-
-
-def _asked(which: InstanceFilter) -> dict[str, object]:
-    return {
-        "tenant_id": which.tenant_id,
-        "status": which.status,
-        "workflow": which.workflow,
-        "parent_id": which.parent_id,
-        "blocked": which.blocked,
-    }
 
 
 def _delete(

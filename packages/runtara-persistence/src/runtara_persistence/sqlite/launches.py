@@ -5,16 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.model.instance_lists import InstanceOrder
-from runtara_domain.model.launches import OpenLaunch
-from runtara_domain.status import SignalType, State
-from runtara_persistence import queries
-from runtara_persistence.sqlite import claiming, instance_lists, launch_rows, rows
-from runtara_persistence.sqlite.database import read, write, write_and_tell
-from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
+from runtara_domain.status import InstanceStatus, State
+from runtara_persistence import queries, records
+from runtara_persistence.sqlite import claiming, instance_lists, rows
+from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
+from runtara_persistence.sqlite.rows import to_text
 
 if TYPE_CHECKING:
     from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
@@ -38,26 +38,22 @@ if TYPE_CHECKING:
         InstanceStart,
         Judge,
         Offer,
+        OpenLaunch,
         Started,
     )
     from runtara_domain.model.metrics import MetricsBucket
     from runtara_domain.model.stored_launches import Launch, LaunchFilter
-    from runtara_persistence.sqlite.database import Database
-    from runtara_persistence.sqlite.watch import Watch
+    from runtara_persistence.records import Row
 
 _SQL = queries.load("runtara_persistence.sqlite", "launches.sql")
 
 
-class SqliteLaunches:
+class SqliteLaunches(OnDatabase):
     """
     Fits `runtara_domain.ports.launches.Launches`.
 
     A step's module is imported when the step is used: listing instances, for one, needs none.
     """
-
-    def __init__(self, database: Database, watch: Watch) -> None:
-        self._database = database
-        self._watch = watch
 
     @write("start an instance")
     def start(
@@ -110,7 +106,8 @@ class SqliteLaunches:
         self, connection: sqlite3.Connection, environment_id: str, *, at: datetime
     ) -> Sequence[OpenLaunch]:
         asked = {"environment_id": environment_id, "at": to_text(at)}
-        return [_open_launch(row, at) for row in connection.execute(_SQL["open_launches"], asked)]
+        build = partial(_open_launch, at=at)
+        return rows.found(connection, _SQL["open_launches"], asked, build)
 
     @write_and_tell("stop an instance")
     def stop(
@@ -218,7 +215,7 @@ class SqliteLaunches:
             "created_at": None if place is None else place[0],
             "limit": limit,
         }
-        return [launch_rows.launch(row) for row in connection.execute(_SQL["page"], asked)]
+        return rows.found(connection, _SQL["page"], asked, records.launch)
 
     @read("read all of an instance")
     def view(
@@ -267,35 +264,5 @@ class SqliteLaunches:
         return instance_lists.metrics(connection, tenant_id, since, until, period)
 
 
-def _open_launch(row: Sequence[Any], at: datetime) -> OpenLaunch:
-    launch_id, instance_id, tenant_id, environment_id, number, created_at, *rest = row
-    image_id, workflow, queue, started_at, handle, timeout_at, status, sleep_until, *rest = rest
-    run, last_activity_at, is_held, stop_at, stop_reason, signal_type, told_at = rest
-    state = rows.state(status, sleep_until)
-    slept = from_optional(sleep_until)
-    due = [slept] if state is State.ASLEEP and slept is not None and slept <= at else []
-    if told_at is not None:
-        due.append(from_text(told_at))
-    return OpenLaunch(
-        launch_id=launch_id,
-        instance_id=instance_id,
-        tenant_id=tenant_id,
-        environment_id=environment_id,
-        number=number,
-        created_at=from_text(created_at),
-        state=state,
-        image_id=image_id,
-        workflow=workflow,
-        queue=queue,
-        started_at=from_optional(started_at),
-        handle=handle,
-        run=run,
-        timeout_at=from_optional(timeout_at),
-        last_activity_at=from_text(last_activity_at),
-        sleep_until=slept,
-        due_since=None if is_held else min(due, default=None),
-        is_sleep_held=bool(is_held),
-        pending_signal=None if signal_type is None else SignalType(signal_type),
-        stop_at=from_optional(stop_at),
-        stop_reason=stop_reason,
-    )
+def _open_launch(row: Row, at: datetime) -> OpenLaunch:
+    return records.open_launch(row, State.of(InstanceStatus(row["status"]), row["sleep_until"]), at)

@@ -10,23 +10,20 @@ from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.model.limits import LimitUse, Scope
-from runtara_persistence import queries
-from runtara_persistence.sqlite import launch_rows
-from runtara_persistence.sqlite.database import read, write
+from runtara_persistence import queries, records
+from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite.database import OnDatabase, read, write
 from runtara_persistence.sqlite.rows import from_optional, to_text
 
 if TYPE_CHECKING:
     from runtara_domain.model.limits import Hold, Limit
-    from runtara_persistence.sqlite.database import Database
+    from runtara_persistence.records import Row
 
 _SQL = queries.load("runtara_persistence.sqlite", "limits.sql")
 
 
-class SqliteLimits:
+class SqliteLimits(OnDatabase):
     """Fits `runtara_domain.ports.limits.Limits`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     @write("set a limit")
     def put(self, connection: sqlite3.Connection, limit: Limit) -> bool:
@@ -62,12 +59,7 @@ class SqliteLimits:
     ) -> Sequence[LimitUse]:
         if tenant_id is not None:
             values.check_storable("tenant_id", tenant_id)
-        found = []
-        for *limit, running, queue in connection.execute(_SQL["page"], {"of_tenant": tenant_id}):
-            waiting, oldest = json.loads(queue)
-            use = LimitUse(launch_rows.limit(limit), running, waiting, from_optional(oldest))
-            found.append(use)
-        return found
+        return rows.found(connection, _SQL["page"], {"of_tenant": tenant_id}, _use)
 
     @write("hold")
     def hold(self, connection: sqlite3.Connection, hold: Hold, *, at: datetime) -> None:
@@ -82,7 +74,12 @@ class SqliteLimits:
 
     @read("list holds")
     def holds(self, connection: sqlite3.Connection) -> Sequence[Hold]:
-        return [launch_rows.hold(row) for row in connection.execute(_SQL["holds"])]
+        return rows.found(connection, _SQL["holds"], {}, records.hold)
+
+
+def _use(row: Row) -> LimitUse:
+    waiting, oldest = json.loads(row["queued"])
+    return LimitUse(records.limit(row), row["running"], waiting, from_optional(oldest))
 
 
 def _key(scope: Scope, tenant_id: str, name: str) -> dict[str, object]:

@@ -1,24 +1,26 @@
 """The SQLite adapter as a whole, and its lifetime."""
 
+from __future__ import annotations
+
 import sqlite3
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from runtara_persistence.nouns import Noun
 from runtara_persistence.sqlite.database import Database
-from runtara_persistence.sqlite.environments import SqliteEnvironments
-from runtara_persistence.sqlite.images import SqliteImages
-from runtara_persistence.sqlite.instances import SqliteInstances
-from runtara_persistence.sqlite.launches import SqliteLaunches
-from runtara_persistence.sqlite.limits import SqliteLimits
-from runtara_persistence.sqlite.watch import Watch
+from runtara_persistence.sqlite.watch import watching
 
 if TYPE_CHECKING:
     from runtara_persistence.sqlite.checkpoints import SqliteCheckpoints
     from runtara_persistence.sqlite.claims import SqliteClaims
+    from runtara_persistence.sqlite.environments import SqliteEnvironments
     from runtara_persistence.sqlite.events import SqliteEvents
+    from runtara_persistence.sqlite.images import SqliteImages
+    from runtara_persistence.sqlite.instances import SqliteInstances
+    from runtara_persistence.sqlite.launches import SqliteLaunches
+    from runtara_persistence.sqlite.limits import SqliteLimits
     from runtara_persistence.sqlite.schedules import SqliteSchedules
     from runtara_persistence.sqlite.signals import SqliteSignals
 
@@ -31,47 +33,20 @@ class SqlitePersistence:
     missing, or `:memory:`. lock_timeout: seconds that a step waits for another process's lock.
     """
 
+    instances: Noun[SqliteInstances] = Noun("SqliteInstances")
+    checkpoints: Noun[SqliteCheckpoints] = Noun("SqliteCheckpoints")
+    claims: Noun[SqliteClaims] = Noun("SqliteClaims")
+    events: Noun[SqliteEvents] = Noun("SqliteEvents")
+    signals: Noun[SqliteSignals] = Noun("SqliteSignals")
+    images: Noun[SqliteImages] = Noun("SqliteImages")
+    launches: Noun[SqliteLaunches] = Noun("SqliteLaunches")
+    environments: Noun[SqliteEnvironments] = Noun("SqliteEnvironments")
+    limits: Noun[SqliteLimits] = Noun("SqliteLimits")
+    schedules: Noun[SqliteSchedules] = Noun("SqliteSchedules")
+
     def __init__(self, path: str, *, lock_timeout: float = 5.0) -> None:
         self._database = Database(path, lock_timeout=lock_timeout)
         self._lifetime = AsyncExitStack()
-        self._watch = Watch(self._database)
-        self.instances = SqliteInstances(self._database, self._watch)
-        self.images = SqliteImages(self._database)
-        self.launches = SqliteLaunches(self._database, self._watch)
-        self.environments = SqliteEnvironments(self._database)
-        self.limits = SqliteLimits(self._database)
-
-    # These modules are imported at first use: a command that lists instances needs none of them.
-
-    @cached_property
-    def checkpoints(self) -> "SqliteCheckpoints":
-        from runtara_persistence.sqlite.checkpoints import SqliteCheckpoints
-
-        return SqliteCheckpoints(self._database)
-
-    @cached_property
-    def claims(self) -> "SqliteClaims":
-        from runtara_persistence.sqlite.claims import SqliteClaims
-
-        return SqliteClaims(self._database)
-
-    @cached_property
-    def events(self) -> "SqliteEvents":
-        from runtara_persistence.sqlite.events import SqliteEvents
-
-        return SqliteEvents(self._database, self._watch)
-
-    @cached_property
-    def signals(self) -> "SqliteSignals":
-        from runtara_persistence.sqlite.signals import SqliteSignals
-
-        return SqliteSignals(self._database, self._watch)
-
-    @cached_property
-    def schedules(self) -> "SqliteSchedules":
-        from runtara_persistence.sqlite.schedules import SqliteSchedules
-
-        return SqliteSchedules(self._database, self._watch)
 
     async def check(self) -> None:
         def step(connection: sqlite3.Connection) -> None:
@@ -86,7 +61,7 @@ class SqlitePersistence:
         *,
         launchable: Callable[[], None] | None = None,
     ) -> AbstractAsyncContextManager[None]:
-        return self._watch.watching(changed, launchable)
+        return watching(self._database, changed, launchable)
 
     async def __aenter__(self) -> Self:
         await self._lifetime.enter_async_context(self._database.opened())

@@ -10,7 +10,7 @@ from runtara_domain.model import Ending, FormerEnding, Reopened, child_signal_id
 from runtara_domain.model.reopening import SET_ASIDE, aside_suffix
 from runtara_domain.status import MOVES, Move
 from runtara_persistence import queries
-from runtara_persistence.sqlite import rows, superseding
+from runtara_persistence.sqlite import moves, rows
 from runtara_persistence.sqlite.rows import from_optional, to_text
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def reopen(
         "signal_id": child_signal_id(asked.instance_id),
         "at": to_text(at),
     }
-    superseding.close_launch(connection, asked.instance_id, to_text(at))
+    moves.supersede(connection, asked.instance_id, to_text(at))
     connection.execute(_SQL["open"], opened)
     connection.execute(_SQL["settle_signal"], opened)
     connection.execute(_SQL["forget_ending"], opened)

@@ -1,22 +1,18 @@
-"""Builds records from rows; writes moments as text in UTC with milliseconds, sorted as in time."""
+"""Reads rows; writes moments as text in UTC with milliseconds, which sort as in time."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from runtara_domain.model import (
-    Checkpoint,
-    CheckpointEntry,
-    Claimed,
-    EventType,
-    Instance,
-    InstanceSummary,
-    RunState,
-    Signal,
-    StoredEvent,
-)
+from runtara_domain.model import RunState, Signal
 from runtara_domain.status import InstanceStatus, SignalType, State
+
+T = TypeVar("T")
+
+_MOMENTS = ("_at", "_until", "_after")
+"""How the names of the columns end that hold moments."""
 
 # States by status and whether there is a deadline: a table, because each step looks one up.
 _STATES: Mapping[tuple[str, bool], State] = MappingProxyType(
@@ -46,7 +42,7 @@ def from_optional(text: str | None) -> datetime | None:
     return None if text is None else from_text(text)
 
 
-def state(status: str, sleep_until: str | None) -> State:
+def state(status: str, sleep_until: object) -> State:
     """Build a state from an instance's status and deadline."""
     return _STATES[status, sleep_until is not None]
 
@@ -56,88 +52,51 @@ def run_state(status: str, sleep_until: str | None, run: int) -> RunState:
     return RunState(state(status, sleep_until), run)
 
 
-def summary(row: Sequence[Any]) -> InstanceSummary:
-    """Build a summary from its columns, in the order of the record's fields."""
-    return InstanceSummary(**_summary(row))
-
-
-def instance(row: Sequence[Any]) -> Instance:
-    """Build an instance from its columns, in the order of the record's fields."""
-    *head, output, error, stderr, memory_peak_bytes, cpu_usage_usec = row
-    return Instance(
-        **_summary(head),
-        output=output,
-        error=error,
-        stderr=stderr,
-        memory_peak_bytes=memory_peak_bytes,
-        cpu_usage_usec=cpu_usage_usec,
-    )
-
-
-def claimed(row: Sequence[Any]) -> Claimed:
-    """Build a claimed instance from its columns, in the order of the record's fields."""
-    instance_id, tenant_id, run, checkpoint_id, sleep_until = row
-    return Claimed(instance_id, tenant_id, run, checkpoint_id, from_optional(sleep_until))
-
-
-def checkpoint(row: Sequence[Any]) -> Checkpoint:
-    """Build a checkpoint from its columns, in the order of the record's fields."""
-    checkpoint_id, state, created_at, wake_at = row
-    return Checkpoint(checkpoint_id, state, from_text(created_at), from_optional(wake_at))
-
-
-def entry(row: Sequence[Any]) -> CheckpointEntry:
-    """Build an entry of a list from its columns, in the order of the record's fields."""
-    row_id, checkpoint_id, state, created_at, failed_attempts, last_attempt_at, wake_at = row
-    return CheckpointEntry(
-        id=row_id,
-        checkpoint_id=checkpoint_id,
-        state=state,
-        created_at=from_text(created_at),
-        failed_attempts=failed_attempts,
-        last_attempt_at=from_optional(last_attempt_at),
-        wake_at=from_optional(wake_at),
-    )
-
-
-def event(row: Sequence[Any]) -> StoredEvent:
-    """Build a stored event from its columns, in the order of the record's fields."""
-    row_id, instance_id, event_type, payload, created_at, checkpoint_id, subtype = row
-    return StoredEvent(
-        id=row_id,
-        instance_id=instance_id,
-        type=EventType(event_type),
-        payload=payload,
-        created_at=from_text(created_at),
-        checkpoint_id=checkpoint_id,
-        subtype=subtype,
-    )
-
-
 def signal(signal_type: str | None, payload: bytes) -> Signal | None:
     """Build a pending signal from the columns of an outer join; None if there is none."""
     return None if signal_type is None else Signal(SignalType(signal_type), payload)
 
 
-def _summary(row: Sequence[Any]) -> dict[str, Any]:
-    instance_id, tenant_id, status, run, checkpoint_id, created_at, *rest = row
-    started_at, finished_at, sleep_until, last_activity_at = map(from_optional, rest[:4])
-    workflow, code_version, parent_id, launch_id, waits, blocked_reason = rest[4:]
+def found(
+    connection: sqlite3.Connection,
+    query: str,
+    parameters: Mapping[str, object],
+    build: Callable[[dict[str, Any]], T],
+) -> list[T]:
+    """Run a query, and build a record of each of its rows."""
+    cursor = connection.execute(query, parameters)
+    names = [column[0] for column in cursor.description]
+    return [build(_named(names, row)) for row in cursor]
+
+
+def first(
+    connection: sqlite3.Connection,
+    query: str,
+    parameters: Mapping[str, object],
+    build: Callable[[dict[str, Any]], T],
+) -> T | None:
+    """Run a query, and build a record of its one row; None if there is none."""
+    return next(iter(found(connection, query, parameters, build)), None)
+
+
+def _named(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
     return {
-        "instance_id": instance_id,
-        "tenant_id": tenant_id,
-        "status": InstanceStatus(status),
-        "run": run,
-        "checkpoint_id": checkpoint_id,
-        "created_at": from_text(created_at),
-        "started_at": started_at,
-        "finished_at": finished_at,
-        "sleep_until": sleep_until,
-        "last_activity_at": last_activity_at,
-        "workflow": workflow,
-        "code_version": code_version,
-        "parent_id": parent_id,
-        "launch_id": launch_id,
-        "waits": waits,
-        "blocked_reason": blocked_reason,
+        name: from_optional(value) if name.endswith(_MOMENTS) else value
+        for name, value in zip(names, row, strict=True)
+    }
+
+
+def parameters(columns: Mapping[str, object]) -> dict[str, object]:
+    """Return columns as parameters of these names: moments become text."""
+    return {
+        name: to_text(value) if isinstance(value, datetime) else value
+        for name, value in columns.items()
+    }
+
+
+def silences(silence: timedelta, lost_silence: timedelta) -> dict[str, str]:
+    """Return the parameters of statements that ask when instances fall silent."""
+    return {
+        "silence": f"+{silence.total_seconds():.3f} seconds",
+        "lost_silence": f"+{lost_silence.total_seconds():.3f} seconds",
     }

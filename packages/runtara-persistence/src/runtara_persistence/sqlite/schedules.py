@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from runtara_domain import values
 from runtara_domain.launching import schedule_changes
@@ -21,20 +20,15 @@ from runtara_domain.model.schedules import (
     StoredSchedule,
 )
 from runtara_persistence import queries, schedule_rows
-from runtara_persistence.sqlite import intervening, starting
-from runtara_persistence.sqlite.database import Database, read, write, write_and_tell
+from runtara_persistence.sqlite import intervening, rows, starting
+from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import from_optional, to_text
-from runtara_persistence.sqlite.watch import Watch
 
 _SQL = queries.load("runtara_persistence.sqlite", "schedules.sql")
 
 
-class SqliteSchedules:
+class SqliteSchedules(OnDatabase):
     """Fits `runtara_domain.ports.schedules.Schedules`."""
-
-    def __init__(self, database: Database, watch: Watch) -> None:
-        self._database = database
-        self._watch = watch
 
     @write("put a schedule")
     def put(
@@ -82,7 +76,7 @@ class SqliteSchedules:
             "after_name": after_name,
             "limit": limit,
         }
-        return _schedules(connection.execute(_SQL["page"], asked))
+        return rows.found(connection, _SQL["page"], asked, schedule_rows.schedule)
 
     @write("pause a schedule")
     def pause(
@@ -130,7 +124,7 @@ class SqliteSchedules:
             "after_name": None if after is None else after.schedule.name,
             "limit": limit,
         }
-        due = _schedules(connection.execute(_SQL["due"], asked))
+        due = rows.found(connection, _SQL["due"], asked, schedule_rows.schedule)
         [next_at] = connection.execute(_SQL["next"], {"at": to_text(at)}).fetchone()
         return DueSchedules(tuple(due), from_optional(next_at))
 
@@ -169,25 +163,8 @@ def _key(tenant_id: str, name: str) -> dict[str, str]:
 
 
 def _get(connection: sqlite3.Connection, tenant_id: str, name: str) -> StoredSchedule | None:
-    found = _schedules(connection.execute(_SQL["get"], _key(tenant_id, name)))
-    return found[0] if found else None
+    return rows.first(connection, _SQL["get"], _key(tenant_id, name), schedule_rows.schedule)
 
 
 def _write(connection: sqlite3.Connection, changed: StoredSchedule) -> None:
-    row = {
-        column: to_text(value) if isinstance(value, datetime) else value
-        for column, value in schedule_rows.columns(changed).items()
-    }
-    connection.execute(_SQL["write"], row)
-
-
-def _schedules(found: sqlite3.Cursor) -> list[StoredSchedule]:
-    names = [column[0] for column in found.description]
-    return [schedule_rows.schedule(_named(names, row)) for row in found]
-
-
-def _named(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-    return {
-        name: from_optional(value) if name.endswith("_at") else value
-        for name, value in zip(names, row, strict=True)
-    }
+    connection.execute(_SQL["write"], rows.parameters(schedule_rows.columns(changed)))

@@ -14,26 +14,20 @@ from runtara_domain.model import (
     Delivered,
     Ending,
     Pending,
-    RunState,
     Signal,
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State, acknowledge, replaces
 from runtara_persistence import queries
-from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite import moves, rows
 from runtara_persistence.sqlite.children import tell_parent
-from runtara_persistence.sqlite.database import Database, read, write_and_tell
+from runtara_persistence.sqlite.database import OnDatabase, read, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
-from runtara_persistence.sqlite.watch import Watch
 
 _SQL = queries.load("runtara_persistence.sqlite", "signals.sql")
 
 
-class SqliteSignals:
+class SqliteSignals(OnDatabase):
     """Fits `runtara_domain.ports.signals.Signals`; calls the watch for each signal."""
-
-    def __init__(self, database: Database, watch: Watch) -> None:
-        self._database = database
-        self._watch = watch
 
     @read("read the signals of an instance")
     def pending(
@@ -62,7 +56,7 @@ class SqliteSignals:
         *,
         at: datetime,
     ) -> Acknowledged:
-        before, pending = _find(connection, caller.instance_id)
+        before, pending = moves.state_and_signal(connection, caller.instance_id)
         if before is None or before.supersedes(caller) or pending is not acknowledged:
             return Acknowledged(before)
         after = acknowledge(before.state, acknowledged)
@@ -86,7 +80,7 @@ class SqliteSignals:
         when: Condition,
         at: datetime,
     ) -> Delivered:
-        before, pending = _find(connection, instance_id)
+        before, pending = moves.state_and_signal(connection, instance_id)
         if before is None or before.state not in when:
             return Delivered(before)
         if before.state is State.PAUSED and signal.type is not SignalType.PAUSE:
@@ -162,17 +156,6 @@ def _custom_signals(
     )
     # A payload is missing if its instance was just deleted.
     return dict(filter(None, sent))
-
-
-def _find(
-    connection: sqlite3.Connection, instance_id: str
-) -> tuple[RunState | None, SignalType | None]:
-    row = connection.execute(_SQL["find"], {"instance_id": instance_id}).fetchone()
-    if row is None:
-        return None, None
-    status, sleep_until, run, signal_type = row
-    pending = None if signal_type is None else SignalType(signal_type)
-    return rows.run_state(status, sleep_until, run), pending
 
 
 def _move(

@@ -88,7 +88,6 @@ class Thread:
 @dataclass(slots=True, eq=False)
 class _PendingStep(Waiting[Step[Any], Outcome]):
     then: Callable[[Any], None] | None = None
-    is_small: bool = False
 
     def end(self, outcome: Outcome) -> None:
         if self.then is not None and isinstance(outcome, Done):
@@ -142,6 +141,8 @@ class StepThread:
         self._lock_timeout = lock_timeout
         self._waits_for_locks = True
         self._calm = 0
+        self._together: list[None] = []
+        self._is_under_way = False
         self._is_open = True
 
     async def close(self) -> None:
@@ -162,9 +163,13 @@ class StepThread:
         """
         if not self._is_open:
             raise DatabaseError("The database is not open: it was closed, or never opened")
-        pending = _PendingStep(step, self._loop.create_future(), then=then, is_small=is_small)
-        self._steps.add(pending)
-        outcome = await pending.future
+        outcome = None
+        if is_small and self._is_calm() and await self._has_come_alone() and self._is_calm():
+            outcome = self._at_once(step, then)
+        if outcome is None:
+            pending = _PendingStep(step, self._loop.create_future(), then=then)
+            self._steps.add(pending)
+            outcome = await pending.future
         if isinstance(outcome, Failed):
             # If the whole group shares an error, it must not collect the tracebacks of all callers.
             raise outcome.error if outcome.own_doing else outcome.error.with_traceback(None)
@@ -172,11 +177,7 @@ class StepThread:
         return value
 
     def _begin(self, group: _Group) -> None:
-        if self._is_for_loop(group):
-            outcome = self._in_loop(group)
-            if isinstance(outcome, Done):
-                self._end(group, [outcome])
-                return
+        self._is_under_way = True
         if self._pinning is not None:
             self._pinning.repin()
         self._thread.call(partial(self._in_thread, group))
@@ -187,22 +188,34 @@ class StepThread:
         except Exception as error:
             # Or these callers, and all after them, would wait for ever.
             confirmed = [Failed(error)] * len(outcomes)
+        self._is_under_way = False
         group.end(confirmed)
 
-    def _is_for_loop(self, group: _Group) -> bool:
-        if self._lock_timeout is None or self._calm < CALM or len(group.members) > 1:
-            return False
-        return group.members[0].is_small
+    def _is_calm(self) -> bool:
+        """Whether no step is under way, one caller was alone for a while, and the disk was fast."""
+        is_free = not self._is_under_way and not self._steps.has_waiting
+        return is_free and self._calm >= CALM and self._lock_timeout is not None
 
-    def _in_loop(self, group: _Group) -> Outcome:
-        # The loop waits for no lock and diagnoses no error: a step that fails here has no effect,
-        # and the thread executes it again.
+    async def _has_come_alone(self) -> bool:
+        """Wait, as a group does, for callers in this iteration of the loop; True if none came."""
+        together = self._together
+        together.append(None)
+        await asyncio.sleep(0)
+        self._together = []
+        return len(together) == 1
+
+    def _at_once(self, step: Step[Any], then: Callable[[Any], None] | None) -> Outcome | None:
+        """Execute a step in the loop's thread; None: it failed, without effect."""
+        # The loop waits for no lock and diagnoses no error: the thread executes the step again.
         if self._waits_for_locks:
             self._connection.execute("PRAGMA busy_timeout = 0")
             self._waits_for_locks = False
-        [outcome] = self._timed(group)
-        if isinstance(outcome, Failed) and not isinstance(outcome.error, Exception):
-            raise outcome.error
+        [outcome] = self._timed([step])
+        if isinstance(outcome, Failed) and isinstance(outcome.error, Exception):
+            return None
+        [outcome] = self._confirm([outcome])
+        if then is not None and isinstance(outcome, Done):
+            then(outcome.value)
         return outcome
 
     def _in_thread(self, group: _Group) -> None:
@@ -228,15 +241,15 @@ class StepThread:
         if not self._waits_for_locks and self._lock_timeout is not None:
             self._connection.execute(f"PRAGMA busy_timeout = {int(self._lock_timeout * 1000)}")
             self._waits_for_locks = True
-        outcomes = self._timed(group)
+        outcomes = self._timed([pending.step for pending in group.members])
         for outcome in outcomes:
             if isinstance(outcome, Failed):
                 self._diagnose(outcome.error)
         return outcomes
 
-    def _timed(self, group: _Group) -> list[Outcome]:
+    def _timed(self, steps: Sequence[Step[Any]]) -> list[Outcome]:
         began = time.monotonic()
-        outcomes = self._execute(self._connection, [pending.step for pending in group.members])
+        outcomes = self._execute(self._connection, steps)
         is_fast = time.monotonic() - began <= FAST
         is_calm = is_fast and len(outcomes) == 1 and isinstance(outcomes[0], Done)
         self._calm = self._calm + 1 if is_calm else 0

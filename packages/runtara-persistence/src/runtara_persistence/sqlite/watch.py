@@ -38,47 +38,30 @@ OnChanged: TypeAlias = Callable[[Collection[str] | None], None]
 Launchable: TypeAlias = Callable[[], None]
 
 
-class Watch:
+@asynccontextmanager
+async def watching(
+    database: Database, changed: OnChanged, launchable: Launchable | None
+) -> AsyncIterator[None]:
     """
-    Reports this process's own signals once they are durable, and others by polling the database.
+    Fits `runtara_domain.ports.persistence.Persistence.watch`.
 
-    It polls only while a block of `watching` runs; docs/decisions/0006 and 0023 say how.
+    Reports this process's own signals once they are durable, and others by polling the database;
+    docs/decisions/0006 and 0023 say how.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._told: list[OnChanged] = []
-
-    def tell(self, instance_ids: Collection[str]) -> None:
-        """Report new signals for these instances; the collection may be empty."""
-        if not instance_ids:
-            return
-        for changed in list(self._told):
-            changed(instance_ids)
-
-    @asynccontextmanager
-    async def watching(
-        self, changed: OnChanged, launchable: Launchable | None
-    ) -> AsyncIterator[None]:
-        """Fits `runtara_domain.ports.persistence.Persistence.watch`."""
-        log = self._log()
-        seen = await self._database.read("watch for signals", _look)
-        self._told.append(changed)
-        try:
-            # No other process reaches a database in memory, and `tell` reports this one's signals.
-            if isinstance(log, _OwnCommits) and launchable is None:
+    path = database.log_path
+    own = _OwnCommits(database)
+    log = own if path is None else _Log(path, own, asyncio.get_running_loop().time())
+    seen = await database.read("watch for signals", _look)
+    database.watches.append(changed)
+    try:
+        # No other process reaches a database in memory, and it reports this one's signals itself.
+        if log is own and launchable is None:
+            yield
+        else:
+            async with _looking(database, log, seen, changed, launchable):
                 yield
-            else:
-                async with _looking(self._database, log, seen, changed, launchable):
-                    yield
-        finally:
-            self._told.remove(changed)
-
-    def _log(self) -> _Log | _OwnCommits:
-        path = self._database.log_path
-        if path is None:
-            return _OwnCommits(self._database)
-        return _Log(path, self._database, asyncio.get_running_loop().time())
+    finally:
+        database.watches.remove(changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +155,9 @@ class _Log:
     shows_in_version = True
     """Whether the polling connection sees each reported change as a new `data_version`."""
 
-    def __init__(self, path: str, database: Database, now: float) -> None:
+    def __init__(self, path: str, own: _OwnCommits, now: float) -> None:
         self._path = path
-        self._own = _OwnCommits(database)
+        self._own = own
         self._last = self._stat()
         self._is_new = False
         self._pause = _COARSE

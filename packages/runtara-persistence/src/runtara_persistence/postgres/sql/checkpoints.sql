@@ -151,12 +151,7 @@ LIMIT $3;
 
 -- name: count
 SELECT count(*)
-FROM checkpoints
-WHERE instance_id = $1
-    AND is_retry_attempt IS NOT TRUE
-    AND ($2::text IS NULL OR checkpoint_id = $2)
-    AND ($3::timestamptz IS NULL OR created_at >= $3)
-    AND ($4::timestamptz IS NULL OR created_at < $4);
+-- include: checkpoints_found;
 
 -- name: newest
 SELECT
@@ -164,12 +159,7 @@ SELECT
     created_at,
     coalesce(octet_length(state), 0) AS size_bytes,
     CASE WHEN coalesce(octet_length(state), 0) <= $7::integer THEN coalesce(state, '') END AS state
-FROM checkpoints
-WHERE instance_id = $1
-    AND is_retry_attempt IS NOT TRUE
-    AND ($2::text IS NULL OR checkpoint_id = $2)
-    AND ($3::timestamptz IS NULL OR created_at >= $3)
-    AND ($4::timestamptz IS NULL OR created_at < $4)
+-- include: checkpoints_found
 ORDER BY id DESC
 LIMIT $5
 OFFSET $6;

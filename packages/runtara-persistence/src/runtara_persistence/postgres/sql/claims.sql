@@ -99,11 +99,7 @@ WITH sleepers AS (
 found AS MATERIALIZED (
     SELECT
         i.instance_id,
-        CASE
-            WHEN i.status <> 'suspended' THEN i.status::text
-            WHEN i.sleep_until IS NULL THEN 'paused'
-            ELSE 'asleep'
-        END AS state,
+        -- include: state_of_i,
         i.run_epoch,
         sleepers.run IS NULL OR sleepers.run >= i.run_epoch AS is_admitted,
         least(i.sleep_until, sleepers.moment) AS sleep_until,

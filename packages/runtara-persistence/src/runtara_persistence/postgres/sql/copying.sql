@@ -48,9 +48,7 @@ SELECT
         FROM pending_signals AS s
         WHERE s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
     ) AS pending_signal
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+-- include: instances_with_images
 WHERE i.instance_id = $1;
 
 -- name: take.size

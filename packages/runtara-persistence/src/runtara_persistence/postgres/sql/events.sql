@@ -88,10 +88,7 @@ found AS MATERIALIZED (
             output IS NOT DISTINCT FROM $5::bytea AND error IS NOT DISTINCT FROM $6::text
                 AS is_same
         FROM instances
-        WHERE instance_id = $1
-            -- All steps that lock both lock the parent first.
-            AND (SELECT count(*) FROM parent) >= 0
-        FOR NO KEY UPDATE
+        -- include: found_parent_first
     ) AS locked
 ),
 added AS (
@@ -119,15 +116,9 @@ heard AS (
     FROM parent, found
     WHERE parent.is_open AND found.is_admitted
     ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
-    RETURNING instance_id
+    RETURNING instance_id, created_at
 ),
-made_due AS (
-    UPDATE instances AS i
-    SET sleep_until = least(i.sleep_until, $7)
-    FROM parent
-    JOIN heard ON heard.instance_id = parent.instance_id
-    WHERE i.instance_id = parent.instance_id AND parent.is_asleep
-)
+-- include: made_due
 SELECT state, run_epoch, is_repeated, is_admitted
 FROM found;
 
@@ -199,15 +190,9 @@ heard AS (
     FROM parent, settled
     WHERE parent.is_open AND settled.after = 'cancelled'
     ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
-    RETURNING instance_id
+    RETURNING instance_id, created_at
 ),
-made_due AS (
-    UPDATE instances AS i
-    SET sleep_until = least(i.sleep_until, $6)
-    FROM parent
-    JOIN heard ON heard.instance_id = parent.instance_id
-    WHERE i.instance_id = parent.instance_id AND parent.is_asleep
-)
+-- include: made_due
 SELECT found.state, found.run_epoch, settled.after
 FROM found
 LEFT JOIN settled ON TRUE;
@@ -264,13 +249,7 @@ SELECT
     created_at,
     checkpoint_id,
     subtype
-FROM instance_events
-WHERE instance_id = $1
-    AND ($2::text IS NULL OR event_type = $2::instance_event_type)
-    AND ($3::text IS NULL OR subtype = $3)
-    AND ($4::timestamptz IS NULL OR created_at >= $4)
-    AND ($5::timestamptz IS NULL OR created_at < $5)
-    AND ($6::bytea IS NULL OR position($6 IN coalesce(payload, '')) > 0)
+-- include: events_found
     AND id > $7::bigint
 ORDER BY id
 LIMIT $8
@@ -278,10 +257,4 @@ OFFSET $9;
 
 -- name: count
 SELECT count(*)
-FROM instance_events
-WHERE instance_id = $1
-    AND ($2::text IS NULL OR event_type = $2::instance_event_type)
-    AND ($3::text IS NULL OR subtype = $3)
-    AND ($4::timestamptz IS NULL OR created_at >= $4)
-    AND ($5::timestamptz IS NULL OR created_at < $5)
-    AND ($6::bytea IS NULL OR position($6 IN coalesce(payload, '')) > 0);
+-- include: events_found;

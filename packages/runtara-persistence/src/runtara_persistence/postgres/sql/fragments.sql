@@ -354,10 +354,7 @@ found AS MATERIALIZED (
         -- include: state,
         run_epoch
     FROM instances
-    WHERE instance_id = $1
-        -- All steps that lock both lock the parent first.
-        AND (SELECT count(*) FROM parent) >= 0
-    FOR NO KEY UPDATE
+    -- include: found_parent_first
 );
 
 -- name: found
@@ -392,3 +389,67 @@ FROM instances AS c
 JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
 WHERE c.instance_id = $1 AND p.instance_id <> $1
 FOR NO KEY UPDATE OF p;
+
+-- name: instances_with_images
+FROM instances AS i
+LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
+LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id);
+
+-- name: listed_instances
+SELECT
+    -- include: listed
+-- include: instances_with_images
+WHERE
+    -- include: meant;
+
+-- name: made_due
+made_due AS (
+    UPDATE instances AS i
+    SET sleep_until = least(i.sleep_until, heard.created_at)
+    FROM parent
+    JOIN heard ON heard.instance_id = parent.instance_id
+    WHERE i.instance_id = parent.instance_id AND parent.is_asleep
+);
+
+-- name: events_found
+FROM instance_events
+WHERE instance_id = $1
+    AND ($2::text IS NULL OR event_type = $2::instance_event_type)
+    AND ($3::text IS NULL OR subtype = $3)
+    AND ($4::timestamptz IS NULL OR created_at >= $4)
+    AND ($5::timestamptz IS NULL OR created_at < $5)
+    AND ($6::bytea IS NULL OR position($6 IN coalesce(payload, '')) > 0);
+
+-- name: state_of_i
+CASE
+    WHEN i.status <> 'suspended' THEN i.status::text
+    WHEN i.sleep_until IS NULL THEN 'paused'
+    ELSE 'asleep'
+END AS state;
+
+-- name: holds
+SELECT scope, tenant_id, name, reason, created_at
+FROM holds
+ORDER BY created_at, scope COLLATE "C", tenant_id COLLATE "C", name COLLATE "C";
+
+-- name: instance_columns
+-- include: summary,
+output,
+error,
+stderr,
+memory_peak_bytes,
+cpu_usage_usec;
+
+-- name: found_parent_first
+WHERE instance_id = $1
+    -- All steps that lock both lock the parent first.
+    AND (SELECT count(*) FROM parent) >= 0
+FOR NO KEY UPDATE;
+
+-- name: checkpoints_found
+FROM checkpoints
+WHERE instance_id = $1
+    AND is_retry_attempt IS NOT TRUE
+    AND ($2::text IS NULL OR checkpoint_id = $2)
+    AND ($3::timestamptz IS NULL OR created_at >= $3)
+    AND ($4::timestamptz IS NULL OR created_at < $4);

@@ -1,50 +1,26 @@
 -- name: page.created_at_desc
-SELECT
-    -- include: listed
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
-WHERE
-    -- include: meant
+-- include: listed_instances
     AND i.created_at <= coalesce($14::timestamptz, 'infinity')
     AND ($14 IS NULL OR i.created_at < $14 OR i.instance_id COLLATE "C" > $15::text)
 ORDER BY i.created_at DESC, i.instance_id COLLATE "C"
 LIMIT $16 OFFSET $17;
 
 -- name: page.created_at_asc
-SELECT
-    -- include: listed
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
-WHERE
-    -- include: meant
+-- include: listed_instances
     AND i.created_at >= coalesce($14::timestamptz, '-infinity')
     AND ($14 IS NULL OR i.created_at > $14 OR i.instance_id COLLATE "C" > $15::text)
 ORDER BY i.created_at ASC, i.instance_id COLLATE "C"
 LIMIT $16 OFFSET $17;
 
 -- name: page.finished_at_desc
-SELECT
-    -- include: listed
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
-WHERE
-    -- include: meant
+-- include: listed_instances
     AND i.finished_at <= coalesce($14::timestamptz, 'infinity')
     AND ($14 IS NULL OR i.finished_at < $14 OR i.instance_id COLLATE "C" > $15::text)
 ORDER BY i.finished_at DESC, i.instance_id COLLATE "C"
 LIMIT $16 OFFSET $17;
 
 -- name: page.finished_at_asc
-SELECT
-    -- include: listed
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
-WHERE
-    -- include: meant
+-- include: listed_instances
     AND i.finished_at >= coalesce($14::timestamptz, '-infinity')
     AND ($14 IS NULL OR i.finished_at > $14 OR i.instance_id COLLATE "C" > $15::text)
 ORDER BY i.finished_at ASC, i.instance_id COLLATE "C"
@@ -54,9 +30,7 @@ LIMIT $16 OFFSET $17;
 SELECT count(*)
 FROM (
     SELECT
-    FROM instances AS i
-    LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-    LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+    -- include: instances_with_images
     WHERE
         -- include: meant
     LIMIT $14
@@ -64,12 +38,7 @@ FROM (
 
 -- name: view
 SELECT
-    -- include: summary,
-    output,
-    error,
-    stderr,
-    memory_peak_bytes,
-    cpu_usage_usec,
+    -- include: instance_columns,
     input,
     launch_count,
     crashes,
@@ -104,9 +73,7 @@ FROM images
 WHERE image_id = $1;
 
 -- name: holds
-SELECT scope, tenant_id, name, reason, created_at
-FROM holds
-ORDER BY created_at, scope COLLATE "C", tenant_id COLLATE "C", name COLLATE "C";
+-- include: holds;
 
 -- name: view.limits
 SELECT scope, tenant_id, name, max_concurrent, per_environment, rate, rate_period_ms

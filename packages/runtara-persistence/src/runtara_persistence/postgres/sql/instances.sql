@@ -113,12 +113,7 @@ LEFT JOIN pending_signals AS s
 
 -- name: get
 SELECT
-    -- include: summary,
-    output,
-    error,
-    stderr,
-    memory_peak_bytes,
-    cpu_usage_usec
+    -- include: instance_columns
 FROM instances
 WHERE instance_id = $1;
 
@@ -266,15 +261,9 @@ heard AS (
     WHERE parent.is_open AND found.state = ANY ($3::text[])
         AND ($2::bigint IS NULL OR $2 >= found.run_epoch)
     ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
-    RETURNING instance_id
+    RETURNING instance_id, created_at
 ),
-made_due AS (
-    UPDATE instances AS i
-    SET sleep_until = least(i.sleep_until, $10)
-    FROM parent
-    JOIN heard ON heard.instance_id = parent.instance_id
-    WHERE i.instance_id = parent.instance_id AND parent.is_asleep
-)
+-- include: made_due
 SELECT state, run_epoch
 FROM found;
 

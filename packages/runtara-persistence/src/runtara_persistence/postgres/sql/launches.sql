@@ -13,9 +13,7 @@ SELECT
     coalesce(i.image_id, a.image_id) AS image_id,
     m.tenant_id AS image_tenant_id,
     m.name AS image_name
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+-- include: instances_with_images
 WHERE i.instance_id = $1;
 
 -- name: start.one_at_a_time
@@ -82,11 +80,7 @@ SELECT
     l.started_at,
     l.handle,
     l.timeout_at,
-    CASE
-        WHEN i.status <> 'suspended' THEN i.status::text
-        WHEN i.sleep_until IS NULL THEN 'paused'
-        ELSE 'asleep'
-    END AS state,
+    -- include: state_of_i,
     i.sleep_until,
     CASE WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch END AS run,
     coalesce(i.last_activity_at, i.started_at, i.created_at) AS last_activity_at,

@@ -81,6 +81,4 @@ WHERE scope = $1 AND tenant_id = $2 AND name = $3
 RETURNING scope;
 
 -- name: holds
-SELECT scope, tenant_id, name, reason, created_at
-FROM holds
-ORDER BY created_at, scope COLLATE "C", tenant_id COLLATE "C", name COLLATE "C";
+-- include: holds;

@@ -1,10 +1,6 @@
 -- name: pending
 SELECT
-    CASE
-        WHEN i.status <> 'suspended' THEN i.status::text
-        WHEN i.sleep_until IS NULL THEN 'paused'
-        ELSE 'asleep'
-    END AS state,
+    -- include: state_of_i,
     i.run_epoch,
     s.signal_type::text AS signal_type,
     s.payload,
@@ -77,15 +73,9 @@ heard AS (
     FROM parent, settled
     WHERE parent.is_open AND settled.after = 'cancelled'
     ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
-    RETURNING instance_id
+    RETURNING instance_id, created_at
 ),
-made_due AS (
-    UPDATE instances AS i
-    SET sleep_until = least(i.sleep_until, $6)
-    FROM parent
-    JOIN heard ON heard.instance_id = parent.instance_id
-    WHERE i.instance_id = parent.instance_id AND parent.is_asleep
-)
+-- include: made_due
 SELECT found.state, found.run_epoch, settled.after
 FROM found
 LEFT JOIN settled ON TRUE;
@@ -100,10 +90,7 @@ found AS MATERIALIZED (
         run_epoch,
         blocked_signal_at
     FROM instances
-    WHERE instance_id = $1
-        -- All steps that lock both lock the parent first.
-        AND (SELECT count(*) FROM parent) >= 0
-    FOR NO KEY UPDATE
+    -- include: found_parent_first
 ),
 unblocked AS (
     UPDATE instances AS i
@@ -149,15 +136,9 @@ heard AS (
     FROM parent, put
     WHERE parent.is_open AND put.acknowledged_at IS NOT NULL
     ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
-    RETURNING instance_id
+    RETURNING instance_id, created_at
 ),
-made_due AS (
-    UPDATE instances AS i
-    SET sleep_until = least(i.sleep_until, $5)
-    FROM parent
-    JOIN heard ON heard.instance_id = parent.instance_id
-    WHERE i.instance_id = parent.instance_id AND parent.is_asleep
-)
+-- include: made_due
 SELECT state, run_epoch, EXISTS (SELECT FROM put) AS stands
 FROM found;
 

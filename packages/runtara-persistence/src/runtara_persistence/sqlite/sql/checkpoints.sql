@@ -63,7 +63,7 @@ SET status = :status,
 WHERE instance_id = :instance_id;
 
 -- name: get
-SELECT checkpoint_id, CAST(state AS BLOB), created_at, wake_at
+SELECT checkpoint_id, CAST(state AS BLOB) AS state, created_at, wake_at
 FROM checkpoints
 WHERE instance_id = :instance_id
     AND checkpoint_id = :checkpoint_id
@@ -161,24 +161,16 @@ SELECT
         WHEN length(c.state) <= :listed_bytes
             AND length(CAST(c.state AS BLOB)) <= :listed_bytes
         THEN CAST(c.state AS BLOB)
-    END,
+    END AS state,
     c.created_at,
     (
         SELECT count(*) FROM checkpoints AS r
-        WHERE r.instance_id = c.instance_id
-            AND r.checkpoint_id > c.checkpoint_id || '::retry::'
-            AND r.checkpoint_id < c.checkpoint_id || '::retry:;'
-            AND r.is_retry_attempt
-            AND r.checkpoint_id = c.checkpoint_id || '::retry::' || r.attempt_number
-    ),
+        -- include: retries_of_c
+    ) AS failed_attempts,
     (
         SELECT max(r.created_at) FROM checkpoints AS r
-        WHERE r.instance_id = c.instance_id
-            AND r.checkpoint_id > c.checkpoint_id || '::retry::'
-            AND r.checkpoint_id < c.checkpoint_id || '::retry:;'
-            AND r.is_retry_attempt
-            AND r.checkpoint_id = c.checkpoint_id || '::retry::' || r.attempt_number
-    ),
+        -- include: retries_of_c
+    ) AS last_attempt_at,
     c.wake_at
 FROM checkpoints AS c
 WHERE c.instance_id = :instance_id
@@ -189,12 +181,7 @@ LIMIT :one_more;
 
 -- name: count
 SELECT count(*)
-FROM checkpoints
-WHERE instance_id = :instance_id
-    AND NOT is_retry_attempt
-    AND (:checkpoint_id IS NULL OR checkpoint_id = :checkpoint_id)
-    AND (:since IS NULL OR created_at >= :since)
-    AND (:until IS NULL OR created_at < :until);
+-- include: checkpoints_found;
 
 -- name: newest
 SELECT
@@ -205,12 +192,7 @@ SELECT
         WHEN length(CAST(coalesce(state, '') AS BLOB)) <= :largest_state
         THEN CAST(coalesce(state, '') AS BLOB)
     END
-FROM checkpoints
-WHERE instance_id = :instance_id
-    AND NOT is_retry_attempt
-    AND (:checkpoint_id IS NULL OR checkpoint_id = :checkpoint_id)
-    AND (:since IS NULL OR created_at >= :since)
-    AND (:until IS NULL OR created_at < :until)
+-- include: checkpoints_found
 ORDER BY id DESC
 LIMIT :limit
 OFFSET :offset;

@@ -87,14 +87,7 @@ SELECT
     i.workflow,
     i.queue,
     i.priority
-FROM pending_signals AS s
-CROSS JOIN instances AS i ON i.instance_id = s.instance_id
-WHERE s.acknowledged_at IS NULL
-    AND s.signal_type IN ('cancel', 'resume')
-    AND i.launch_id IS NULL
-    AND i.status = 'suspended'
-    AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
-    AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
+-- include: signalled
     AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at) IS NOT TRUE
     AND coalesce(i.launch_after, '') <= :at;
 

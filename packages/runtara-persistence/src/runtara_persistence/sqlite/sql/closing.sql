@@ -15,7 +15,6 @@ SELECT
     i.memory_peak_bytes,
     i.cpu_usage_usec,
     i.stderr,
-    i.parent_id,
     i.launch_count,
     (
         SELECT s.signal_type FROM pending_signals AS s

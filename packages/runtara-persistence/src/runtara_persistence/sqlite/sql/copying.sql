@@ -48,9 +48,7 @@ SELECT
         FROM pending_signals AS s
         WHERE s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
     ) AS pending_signal
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+-- include: instances_with_images
 WHERE i.instance_id = :instance_id;
 
 -- name: take.size
@@ -72,13 +70,7 @@ SELECT (
 
 -- name: take.checkpoints
 SELECT
-    checkpoint_id,
-    state,
-    created_at,
-    is_retry_attempt,
-    attempt_number,
-    error_message,
-    wake_at
+    -- include: checkpoint_columns
 FROM checkpoints
 WHERE instance_id = :instance_id
 ORDER BY id;
@@ -178,13 +170,7 @@ ON CONFLICT (instance_id) DO UPDATE SET image_id = excluded.image_id, env = excl
 -- name: put.checkpoint
 INSERT INTO checkpoints (
     instance_id,
-    checkpoint_id,
-    state,
-    created_at,
-    is_retry_attempt,
-    attempt_number,
-    error_message,
-    wake_at
+    -- include: checkpoint_columns
 )
 VALUES (
     :instance_id,

@@ -81,14 +81,7 @@ RETURNING
             <= :now
     ) OR EXISTS (
         SELECT 1
-        FROM pending_signals AS s
-        CROSS JOIN instances AS i ON i.instance_id = s.instance_id
-        WHERE s.acknowledged_at IS NULL
-            AND s.signal_type IN ('cancel', 'resume')
-            AND i.launch_id IS NULL
-            AND i.status = 'suspended'
-            AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
-            AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
+        -- include: signalled
             AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :now) IS NOT TRUE
             AND coalesce(i.launch_after, '') <= :now
     ) OR EXISTS (
@@ -161,7 +154,7 @@ SELECT
     (
         SELECT count(*) FROM launches AS l
         WHERE l.environment_id = environments.environment_id AND l.closed_at IS NULL
-    )
+    ) AS open_launches
 FROM environments
 WHERE lease_until >= :since
 ORDER BY environment_id;

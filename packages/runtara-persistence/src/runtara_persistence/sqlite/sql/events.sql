@@ -1,10 +1,3 @@
--- name: find
-SELECT i.status, i.sleep_until, i.run_epoch, s.signal_type
-FROM instances AS i
-LEFT JOIN pending_signals AS s
-    ON s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
-WHERE i.instance_id = :instance_id;
-
 -- name: add
 INSERT INTO instance_events (
     instance_id, event_type, checkpoint_id, subtype, created_at, payload
@@ -82,28 +75,16 @@ SELECT
     id,
     instance_id,
     event_type,
-    CAST(coalesce(payload, '') AS BLOB),
+    CAST(coalesce(payload, '') AS BLOB) AS payload,
     created_at,
     checkpoint_id,
     subtype
-FROM instance_events
-WHERE instance_id = :instance_id
+-- include: events_found
     AND id > :after_id
-    AND (:type IS NULL OR event_type = :type)
-    AND (:subtype IS NULL OR subtype = :subtype)
-    AND (:since IS NULL OR created_at >= :since)
-    AND (:until IS NULL OR created_at < :until)
-    AND (:text IS NULL OR instr(CAST(coalesce(payload, '') AS BLOB), :text) > 0)
 ORDER BY id
 LIMIT :limit
 OFFSET :offset;
 
 -- name: count
 SELECT count(*)
-FROM instance_events
-WHERE instance_id = :instance_id
-    AND (:type IS NULL OR event_type = :type)
-    AND (:subtype IS NULL OR subtype = :subtype)
-    AND (:since IS NULL OR created_at >= :since)
-    AND (:until IS NULL OR created_at < :until)
-    AND (:text IS NULL OR instr(CAST(coalesce(payload, '') AS BLOB), :text) > 0);
+-- include: events_found;

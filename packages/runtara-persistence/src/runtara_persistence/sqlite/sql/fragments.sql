@@ -120,14 +120,7 @@ FROM (
     SELECT
         -- include: told_since
         AS moment
-    FROM pending_signals AS s
-    CROSS JOIN instances AS i ON i.instance_id = s.instance_id
-    WHERE s.acknowledged_at IS NULL
-        AND s.signal_type IN ('cancel', 'resume')
-        AND i.launch_id IS NULL
-        AND i.status = 'suspended'
-        AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
-        AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
+    -- include: signalled
     UNION ALL
     SELECT
         -- include: silent_from
@@ -152,7 +145,7 @@ l.closed_at,
 CASE
     WHEN l.closed_at IS NOT NULL THEN l.run
     WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch
-END,
+END AS run,
 l.cause,
 l.exit_code,
 l.exit_signal,
@@ -178,17 +171,17 @@ i.parent_id,
 i.launch_id,
 i.waits,
 CASE WHEN i.status = 'suspended' AND i.sleep_until IS NULL THEN i.error END AS blocked_reason,
-coalesce(i.image_id, a.image_id),
-m.name,
+coalesce(i.image_id, a.image_id) AS image_id,
+m.name AS image_name,
 i.queue,
-substr(i.error, 1, :shown),
+substr(i.error, 1, :shown) AS shown_error,
 i.launch_after;
 
 -- name: meant
     (:tenant_id IS NULL OR i.tenant_id = :tenant_id)
     AND (:status IS NULL OR i.status = :status)
     AND (:image_id IS NULL OR coalesce(i.image_id, a.image_id) = :image_id)
-    AND (:prefix IS NULL OR substr(m.name, 1, length(:prefix)) = :prefix)
+    AND (:image_name_prefix IS NULL OR substr(m.name, 1, length(:image_name_prefix)) = :image_name_prefix)
     AND (:workflow IS NULL OR coalesce(i.workflow, m.name) = :workflow)
     AND (:queue IS NULL OR i.queue = :queue)
     AND (:parent_id IS NULL OR i.parent_id = :parent_id)
@@ -230,3 +223,89 @@ last_tick_at,
 last_instance_id,
 buffered_tick_at,
 problem;
+
+-- name: instances_with_images
+FROM instances AS i
+LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
+LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id);
+
+-- name: listed_instances
+SELECT
+    -- include: listed
+-- include: instances_with_images
+WHERE
+    -- include: meant;
+
+-- name: instance_columns
+-- include: summary,
+CAST(output AS BLOB) AS output,
+error,
+stderr,
+memory_peak_bytes,
+cpu_usage_usec;
+
+-- name: checkpoints_found
+FROM checkpoints
+WHERE instance_id = :instance_id
+    AND NOT is_retry_attempt
+    AND (:checkpoint_id IS NULL OR checkpoint_id = :checkpoint_id)
+    AND (:since IS NULL OR created_at >= :since)
+    AND (:until IS NULL OR created_at < :until);
+
+-- name: events_found
+FROM instance_events
+WHERE instance_id = :instance_id
+    AND (:type IS NULL OR event_type = :type)
+    AND (:subtype IS NULL OR subtype = :subtype)
+    AND (:since IS NULL OR created_at >= :since)
+    AND (:until IS NULL OR created_at < :until)
+    AND (:text IS NULL OR instr(CAST(coalesce(payload, '') AS BLOB), :text) > 0);
+
+-- name: instances_of_workflow
+FROM instances INDEXED BY idx_instances_workflow
+WHERE workflow = :workflow
+    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
+    AND (:status IS NULL OR status = :status);
+
+-- name: instances_blocked
+FROM instances INDEXED BY idx_instances_blocked
+WHERE status = 'suspended'
+    AND sleep_until IS NULL
+    AND error IS NOT NULL
+    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
+    AND (:status IS NULL OR status = :status)
+    AND (:workflow IS NULL OR workflow = :workflow);
+
+-- name: instances_of_parent
+FROM instances INDEXED BY idx_instances_parent
+WHERE parent_id = :parent_id
+    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
+    AND (:status IS NULL OR status = :status)
+    AND (:workflow IS NULL OR workflow = :workflow)
+    AND (NOT :blocked OR (status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL));
+
+-- name: signalled
+FROM pending_signals AS s
+CROSS JOIN instances AS i ON i.instance_id = s.instance_id
+WHERE s.acknowledged_at IS NULL
+    AND s.signal_type IN ('cancel', 'resume')
+    AND i.launch_id IS NULL
+    AND i.status = 'suspended'
+    AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
+    AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE;
+
+-- name: retries_of_c
+WHERE r.instance_id = c.instance_id
+    AND r.checkpoint_id > c.checkpoint_id || '::retry::'
+    AND r.checkpoint_id < c.checkpoint_id || '::retry:;'
+    AND r.is_retry_attempt
+    AND r.checkpoint_id = c.checkpoint_id || '::retry::' || r.attempt_number;
+
+-- name: checkpoint_columns
+checkpoint_id,
+state,
+created_at,
+is_retry_attempt,
+attempt_number,
+error_message,
+wake_at;

@@ -1,11 +1,5 @@
 -- name: page.created_at_desc
-SELECT
-    -- include: listed
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
-WHERE
-    -- include: meant
+-- include: listed_instances
     AND i.created_at IS NOT NULL
     AND (
         :moment IS NULL
@@ -16,13 +10,7 @@ ORDER BY i.created_at DESC, i.instance_id
 LIMIT :limit OFFSET :offset;
 
 -- name: page.created_at_asc
-SELECT
-    -- include: listed
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
-WHERE
-    -- include: meant
+-- include: listed_instances
     AND i.created_at IS NOT NULL
     AND (
         :moment IS NULL
@@ -33,13 +21,7 @@ ORDER BY i.created_at ASC, i.instance_id
 LIMIT :limit OFFSET :offset;
 
 -- name: page.finished_at_desc
-SELECT
-    -- include: listed
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
-WHERE
-    -- include: meant
+-- include: listed_instances
     AND i.finished_at IS NOT NULL
     AND (
         :moment IS NULL
@@ -50,13 +32,7 @@ ORDER BY i.finished_at DESC, i.instance_id
 LIMIT :limit OFFSET :offset;
 
 -- name: page.finished_at_asc
-SELECT
-    -- include: listed
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
-WHERE
-    -- include: meant
+-- include: listed_instances
     AND i.finished_at IS NOT NULL
     AND (
         :moment IS NULL
@@ -70,9 +46,7 @@ LIMIT :limit OFFSET :offset;
 SELECT count(*)
 FROM (
     SELECT 1
-    FROM instances AS i
-    LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-    LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+    -- include: instances_with_images
     WHERE
         -- include: meant
     LIMIT :limit
@@ -80,13 +54,8 @@ FROM (
 
 -- name: view
 SELECT
-    -- include: summary,
-    CAST(output AS BLOB),
-    error,
-    stderr,
-    memory_peak_bytes,
-    cpu_usage_usec,
-    CAST(input AS BLOB),
+    -- include: instance_columns,
+    CAST(input AS BLOB) AS input,
     launch_count,
     crashes,
     launch_after,
@@ -94,17 +63,17 @@ SELECT
     queue,
     coalesce(
         env, (SELECT a.env FROM instance_images AS a WHERE a.instance_id = instances.instance_id)
-    ),
+    ) AS env,
     timeout_ms,
     stop_at,
     stop_reason,
     (
         SELECT s.signal_type FROM pending_signals AS s
         WHERE s.instance_id = instances.instance_id AND s.acknowledged_at IS NULL
-    ),
+    ) AS pending_signal,
     attempt,
     max_attempts,
-    CAST(progress AS BLOB)
+    CAST(progress AS BLOB) AS progress
 FROM instances
 WHERE instance_id = :instance_id;
 

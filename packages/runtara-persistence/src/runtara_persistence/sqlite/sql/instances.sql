@@ -54,17 +54,7 @@ VALUES (:instance_id, 'started', :at, x'');
 
 -- name: get
 SELECT
-    -- include: summary,
-    CAST(output AS BLOB),
-    error,
-    stderr,
-    memory_peak_bytes,
-    cpu_usage_usec
-FROM instances
-WHERE instance_id = :instance_id;
-
--- name: run_state
-SELECT status, sleep_until, run_epoch
+    -- include: instance_columns
 FROM instances
 WHERE instance_id = :instance_id;
 
@@ -131,33 +121,19 @@ WHERE tenant_id = :tenant_id AND status = :status
 -- name: page.of_workflow
 SELECT
     -- include: summary
-FROM instances INDEXED BY idx_instances_workflow
-WHERE workflow = :workflow
-    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
-    AND (:status IS NULL OR status = :status)
+-- include: instances_of_workflow
 -- include: newest_first;
 
 -- name: page.blocked
 SELECT
     -- include: summary
-FROM instances INDEXED BY idx_instances_blocked
-WHERE status = 'suspended'
-    AND sleep_until IS NULL
-    AND error IS NOT NULL
-    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
-    AND (:status IS NULL OR status = :status)
-    AND (:workflow IS NULL OR workflow = :workflow)
+-- include: instances_blocked
 -- include: newest_first;
 
 -- name: page.of_parent
 SELECT
     -- include: summary
-FROM instances INDEXED BY idx_instances_parent
-WHERE parent_id = :parent_id
-    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
-    AND (:status IS NULL OR status = :status)
-    AND (:workflow IS NULL OR workflow = :workflow)
-    AND (NOT :blocked OR (status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL))
+-- include: instances_of_parent
 -- include: newest_first;
 
 -- name: count.any
@@ -181,29 +157,15 @@ WHERE tenant_id = :tenant_id AND status = :status;
 
 -- name: count.of_workflow
 SELECT count(*)
-FROM instances INDEXED BY idx_instances_workflow
-WHERE workflow = :workflow
-    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
-    AND (:status IS NULL OR status = :status);
+-- include: instances_of_workflow;
 
 -- name: count.blocked
 SELECT count(*)
-FROM instances INDEXED BY idx_instances_blocked
-WHERE status = 'suspended'
-    AND sleep_until IS NULL
-    AND error IS NOT NULL
-    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
-    AND (:status IS NULL OR status = :status)
-    AND (:workflow IS NULL OR workflow = :workflow);
+-- include: instances_blocked;
 
 -- name: count.of_parent
 SELECT count(*)
-FROM instances INDEXED BY idx_instances_parent
-WHERE parent_id = :parent_id
-    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
-    AND (:status IS NULL OR status = :status)
-    AND (:workflow IS NULL OR workflow = :workflow)
-    AND (NOT :blocked OR (status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL));
+-- include: instances_of_parent;
 
 -- name: inactive_since
 SELECT
@@ -213,39 +175,6 @@ WHERE status = 'running'
     AND coalesce(last_activity_at, started_at, created_at) < :since
 ORDER BY coalesce(last_activity_at, started_at, created_at), instance_id
 LIMIT :limit;
-
--- name: finish.move
-UPDATE instances
-SET status = :status,
-    output = :output,
-    error = :error,
-    stderr = :stderr,
-    memory_peak_bytes = :memory_peak_bytes,
-    cpu_usage_usec = :cpu_usage_usec,
-    finished_at = :at,
-    -- include: clear_wake
-WHERE instance_id = :instance_id
-RETURNING parent_id;
-
--- name: block.move
-UPDATE instances
-SET status = :status,
-    error = :reason,
-    -- If the instance was blocked before, the signals since then still count.
-    blocked_signal_at = CASE
-        WHEN status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL
-        THEN blocked_signal_at
-        ELSE (
-            SELECT s.created_at
-            FROM pending_signals AS s
-            WHERE s.instance_id = instances.instance_id AND s.acknowledged_at IS NULL
-        )
-    END,
-    waits = :waits,
-    sleep_until = NULL,
-    wake_claim_until = NULL,
-    wake_claim_by = NULL
-WHERE instance_id = :instance_id;
 
 -- name: prune.find
 SELECT instance_id

@@ -6,9 +6,7 @@ SELECT
     coalesce(i.image_id, a.image_id),
     m.tenant_id,
     m.name
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+-- include: instances_with_images
 WHERE i.instance_id = :instance_id;
 
 -- name: start.image
@@ -86,18 +84,18 @@ SELECT
     l.timeout_at,
     i.status,
     i.sleep_until,
-    CASE WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch END,
-    coalesce(i.last_activity_at, i.started_at, i.created_at),
-    coalesce(i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at, FALSE),
+    CASE WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch END AS run,
+    coalesce(i.last_activity_at, i.started_at, i.created_at) AS last_activity_at,
+    coalesce(i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at, FALSE) AS is_sleep_held,
     i.stop_at,
     i.stop_reason,
-    s.signal_type,
+    s.signal_type AS pending_signal,
     CASE
         WHEN i.status = 'suspended'
             AND s.signal_type IN ('cancel', 'resume')
             AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
         THEN s.created_at
-    END
+    END AS told_at
 FROM launches AS l
 CROSS JOIN instances AS i ON i.instance_id = l.instance_id
 LEFT JOIN pending_signals AS s
@@ -109,12 +107,9 @@ ORDER BY l.created_at, l.launch_id;
 SELECT
     i.status,
     i.sleep_until,
-    i.parent_id,
     i.launch_id,
     i.tenant_id,
-    coalesce(i.image_id, a.image_id),
-    i.backoff_ms,
-    CASE WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch END,
+    coalesce(i.image_id, a.image_id) AS image_id,
     i.error,
     i.memory_peak_bytes,
     i.cpu_usage_usec,
@@ -138,7 +133,6 @@ WHERE launch_id = :launch_id;
 -- name: end_stopped
 SELECT
     i.instance_id,
-    i.parent_id,
     i.stop_reason,
     i.memory_peak_bytes,
     i.cpu_usage_usec,

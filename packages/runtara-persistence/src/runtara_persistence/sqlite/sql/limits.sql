@@ -46,7 +46,7 @@ SELECT
                 WHEN 'queue' THEN l.queue = limits.name
                 ELSE TRUE
             END
-    ),
+    ) AS running,
     (
         SELECT json_array(count(*), min(i.created_at))
         FROM instances AS i
@@ -55,7 +55,7 @@ SELECT
             AND i.queue = limits.name
             AND i.launch_id IS NULL
             AND i.status IN ('pending', 'running', 'suspended')
-    )
+    ) AS queued
 FROM limits
 WHERE :of_tenant IS NULL OR tenant_id = :of_tenant
 ORDER BY scope, tenant_id, name;

@@ -1,10 +1,3 @@
--- name: find
-SELECT i.status, i.sleep_until, i.run_epoch, s.signal_type
-FROM instances AS i
-LEFT JOIN pending_signals AS s
-    ON s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
-WHERE i.instance_id = :instance_id;
-
 -- name: move
 UPDATE instances
 SET status = :status,

@@ -1,0 +1,28 @@
+"""The nouns of an adapter on a database, each of which is imported and made at first use."""
+
+from importlib import import_module
+from typing import Any, Generic, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Noun(Generic[T_co]):
+    """
+    A noun as an attribute of its adapter, made by the class `kind` of the module of its name.
+
+    It is made at first use: a command that lists instances needs only one of the modules.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+        self._module = f"{owner.__module__.rpartition('.')[0]}.{name}"
+
+    # `Any`: an adapter, whose nouns take its database.
+    def __get__(self, adapter: Any, owner: type) -> T_co:
+        noun: T_co = getattr(import_module(self._module), self._kind)(adapter._database)
+        # Found there from now on, without this method.
+        vars(adapter)[self._name] = noun
+        return noun
