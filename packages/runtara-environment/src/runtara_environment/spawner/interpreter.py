@@ -151,7 +151,10 @@ def _launched(orders: socket.socket, order: dict[str, Any], received: int) -> di
 def _enter(groups: list[str]) -> None:
     """Move this process, which has one thread, into control groups: by the files they have."""
     for group in groups:
-        Path(group).write_text("0")
+        # Without a file object, which would copy two hundred pages of the interpreter.
+        number = os.open(group, os.O_WRONLY | os.O_CLOEXEC)
+        os.write(number, b"0")
+        os.close(number)
 
 
 def _prepared(order: dict[str, Any], channel: int) -> tuple[dict[str, Any], int]:
