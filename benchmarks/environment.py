@@ -110,7 +110,8 @@ async def processes(url: str, folder: Path, options: argparse.Namespace) -> Repo
     whole: dict[str, float] = {"floor": 0.0, "launch": 0.0}
     each = max(options.rounds // 10, 1)
     async with environment(url, folder) as here, floor(here) as bare:
-        image = await here.image(WORKFLOWS, "short")
+        # It says no marks, as the floor's process doesn't.
+        image = await here.image(WORKFLOWS, "plain")
         await _short(here, image)
         for _ in range(10):
             before = here.cpu() + cpu(bare.pid)

@@ -51,6 +51,10 @@ async def walk() -> None:
     mark("due")
 
 @workflow
+async def plain() -> None:
+    await one()
+
+@workflow
 async def short() -> None:
     mark("started")
     await one()

@@ -31,10 +31,11 @@ def values(fields: Mapping[str, "Field"], given: Mapping[str, object]) -> dict[s
     variable that is probably a misspelling of one of ours is logged.
     """
     found: dict[str, Any] = {}
-    slips, problems = misspelt(os.environ), []
+    variables = _ours()
+    slips, problems = misspelt(variables), []
     for name, field in fields.items():
         try:
-            found[name] = field.value(name, given[name])
+            found[name] = field.value(name, given[name], variables)
         except _Refused as refused:
             problems.append(str(refused))
     if problems:
@@ -57,9 +58,9 @@ class Field:
     default: object = None
     is_required: bool = False
 
-    def value(self, name: str, given: object) -> object:
+    def value(self, name: str, given: object, variables: Mapping[str, str]) -> object:
         variable = PREFIX + name.upper()
-        found = given if given is not None else read_variable(variable)
+        found = given if given is not None else variables.get(variable) or None
         if found is None:
             if self.is_required:
                 raise _Refused(f"{variable}: takes {self.takes}, got nothing")
@@ -70,11 +71,18 @@ class Field:
             raise _Refused(f"{variable}: takes {self.takes}, got {_cut(found)}") from None
 
 
-def read_variable(name: str) -> str | None:
-    """Read an environment variable, whatever its name's case; None if it is empty or missing."""
-    if name in os.environ:
-        return os.environ[name] or None
-    return next((value for key, value in os.environ.items() if key.upper() == name), None) or None
+def _ours() -> dict[str, str]:
+    """
+    Return the variables with our prefix by their names in capitals, in whatever case they are.
+
+    They are looked through once, because a search for each missing one would cost a launch time.
+    """
+    found: dict[str, str] = {}
+    for key in os.environ:
+        name = key.upper()
+        if name.startswith(PREFIX) and (name == key or name not in found):
+            found[name] = os.environ[key]
+    return found
 
 
 def origin(name: str, value: str, default: object) -> str:
@@ -84,7 +92,7 @@ def origin(name: str, value: str, default: object) -> str:
     name: that of the argument, which is also the variable's after `RUNTARA_`.
     """
     variable = PREFIX + name.upper()
-    found = read_variable(variable)
+    found = _ours().get(variable) or None
     if found is None and value == default:
         return f"{variable} is not set"
     shown = value.replace(",", ", ")
