@@ -276,7 +276,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
-DEATHS = 16
+DEATHS = 10
 KINDS = ("small", "approved", "declined", "cancelled", "sold out")
 DONE = ["charge", "pack", "pack"]
 ENDS = {
@@ -317,7 +317,7 @@ def test_each_order_ends_once_whatever_processes_are_killed(
     tmp_path: Path, database_url: str
 ) -> None:
     """Each order has all its effects, and none of them twice."""
-    orders = {f"order-{number}": KINDS[number % len(KINDS)] for number in range(60)}
+    orders = {f"order-{number}": KINDS[number % len(KINDS)] for number in range(30)}
     with running(tmp_path, database_url, 4) as shop:
         with killing(shop):
             for order, kind in orders.items():

@@ -113,6 +113,7 @@ class Launcher:
         self._lease = LeaseKeeper(
             persistence.environments, clock, environment, times, patience.silence, self._renewed
         )
+        self._wake_up, self._known = TimedEvent(clock), _Known()
         self._supervisor = Supervisor(
             persistence,
             clock,
@@ -121,13 +122,12 @@ class Launcher:
             environment.environment_id,
             patience,
             settings.crashes,
+            self._wake_up.set,
             self._want,
             self._spawn,
         )
         self._take_over = TakeOver(persistence, self._lease, settings.crashes)
         self._scheduler = None if calendar is None else self._scheduling(calendar)
-        self._wake_up = TimedEvent(clock)
-        self._known = _Known()
         self._offer = Offer(
             environment_id=environment.environment_id,
             can_run=self._can_run,

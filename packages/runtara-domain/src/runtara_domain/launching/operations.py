@@ -186,7 +186,8 @@ class InstanceOperations:
         # With the clock of the claim that follows: by another clock it might not be due yet.
         send = SendCustomSignal(self.persistence.signals, here)
         sent = await send(instance_id=instance_id, signal=signal)
-        here.recheck()
+        if sent.makes_due:
+            here.recheck()
         return sent
 
     async def retry(self, retry: Retry) -> None:

@@ -22,7 +22,7 @@ from runtara_domain.launching.lease import LeaseKeeper
 from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.launching.verdicts import judge
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
-from runtara_domain.model.launches import Assignment, Closing, OpenLaunch
+from runtara_domain.model.launches import Assignment, Closed, Closing, OpenLaunch
 from runtara_domain.model.signals import Signal
 from runtara_domain.model.stored_images import LOCAL, Image
 from runtara_domain.model.verdicts import LaunchedInstance, Verdict
@@ -71,7 +71,8 @@ class Supervisor:
     """
     Starts processes, takes measures against them by their rows, and closes their launches.
 
-    freed: called whenever a slot may have become free. spawn: runs a coroutine in the background;
+    freed: called whenever a slot may have become free. relaunchable: called when a launch has ended
+    whose instance has not. spawn: runs a coroutine in the background;
     if that fails, the environment ends. All methods must be called in the event loop.
     """
 
@@ -83,6 +84,7 @@ class Supervisor:
     patience: Patience
     crashes: CrashPolicy
     freed: Callable[[], None]
+    relaunchable: Callable[[], None]
     spawn: Callable[[Coroutine[Any, Any, None]], object]
     watched: dict[str, Watched] = field(default_factory=dict)
     leaving: Leaving | None = None
@@ -275,7 +277,7 @@ class Supervisor:
     async def _judge(self, launch_id: str, end: LaunchEnd) -> None:
         watched = self.watched.get(launch_id)
         end = with_measure(end, None if watched is None else watched.taken)
-        await self._until_stored(
+        closed: Closed = await self._until_stored(
             lambda at: self.persistence.launches.close(
                 Closing(launch_id, end, chance=random.random()), self._verdict, at=at
             )
@@ -291,6 +293,8 @@ class Supervisor:
         if not self.watched:
             self._emptied.set()
         self.freed()
+        if closed.after is None or not closed.after.is_final:
+            self.relaunchable()
 
     def _verdict(self, end: LaunchEnd, instance: LaunchedInstance) -> Verdict:
         verdict = judge(end, instance, self.crashes)

@@ -75,11 +75,13 @@ class Sent:
     """
     The outcome of sending a custom signal; true if its value stands.
 
-    hint: a text for the sender if the instance is not known to wait for this name.
+    hint: a text for the sender if the instance is not known to wait for this name. makes_due:
+    whether the instance was asleep, and is now due.
     """
 
     stands: bool
     hint: str | None = None
+    makes_due: bool = False
 
     def __bool__(self) -> bool:
         return self.stands

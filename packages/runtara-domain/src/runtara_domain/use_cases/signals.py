@@ -13,7 +13,7 @@ from runtara_domain.ports.clock import Clock, TellsTime
 from runtara_domain.ports.signals import Signals
 from runtara_domain.ports.transport import OnAbandoned, never_abandoned
 from runtara_domain.sessions import Session
-from runtara_domain.status import OPEN, InstanceStatus, SignalType
+from runtara_domain.status import OPEN, InstanceStatus, SignalType, State
 from runtara_domain.use_cases.admission import require_current, superseded
 from runtara_domain.waits import Waits, WakeReason
 
@@ -135,7 +135,9 @@ class SendCustomSignal:
             instance_id, signal, when=OPEN, at=self.clock.now()
         )
         stands = _stands(instance_id, delivered)
-        return Sent(stands, _hint(instance_id, signal.checkpoint_id, delivered))
+        hint = _hint(instance_id, signal.checkpoint_id, delivered)
+        before = delivered.before
+        return Sent(stands, hint, stands and before is not None and before.state is State.ASLEEP)
 
 
 def _hint(instance_id: str, name: str, delivered: Delivered) -> str | None:

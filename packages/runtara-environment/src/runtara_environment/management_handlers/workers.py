@@ -173,7 +173,8 @@ async def report_launches(
     )
     all_closed = [one for one in outcomes if not isinstance(one, BaseException)]
     core.operations.endings.tell([closed.instance_id or "" for closed in all_closed])
-    core.launcher.recheck()
+    if any(closed.after is None or not closed.after.is_final for closed in all_closed):
+        core.launcher.recheck()
     for one in outcomes:
         if isinstance(one, BaseException):
             raise one
