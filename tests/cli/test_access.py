@@ -9,7 +9,7 @@ from runtara_cli import access, codes, errors, words
 from runtara_cli.access import VARIABLE, Access
 from runtara_cli.dev_file import DevFile
 from runtara_protocol.quic.certificates import LocalAuthority
-from runtara_sdk.errors import ConnectionFailed
+from runtara_sdk.errors import ConnectionFailed, ServerNotTrusted
 
 DEV = DevFile("127.0.0.1:1", "127.0.0.1:2", "/ca.pem", "dev", "sqlite:x", 1)
 
@@ -74,7 +74,16 @@ def test_where_no_address_is_named_the_ways_to_name_one_are(
 
     said, _ = errors.described(ConnectionFailed("gone"), Access())
 
-    assert "start one with `runtara dev` in this folder, or name one by --address" in said
+    assert "no .runtara/ is in this folder or above it, so that the default address was" in said
+    assert "Or start one here, or name one by --address or RUNTARA_ENVIRONMENT_ADDR" in said
+
+
+def test_an_untrusted_environment_is_not_said_to_be_out_of_reach() -> None:
+    """It has answered: only its address may be wrong."""
+    said, code = errors.described(ServerNotTrusted("not trusted"), Access("127.0.0.1:1"))
+
+    assert said.endswith("\nNext: its address is from --address; is it the right one?")
+    assert code == codes.UNREACHABLE
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ class Folder:
                 stdout=printed,
                 stderr=subprocess.STDOUT,
             )
+        self.says("runtara start hello '\"JSON\"' --wait")
         self.says("Ctrl-C")
 
     def says(self, text: str) -> None:

@@ -4,16 +4,21 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from typing import cast
 
 import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 from tests.support.postgres import empty_database
 
-from runtara_cli import codes
+from runtara_cli import codes, following
+from runtara_cli.access import Access
 from runtara_cli.cli import runtara
+from runtara_cli.output import Output
+from runtara_cli.session import Session
 from runtara_domain.model import NewInstance
 from runtara_domain.system_clock import SystemClock
+from runtara_management_sdk import ManagementClient
 from runtara_persistence.connect import connect
 
 
@@ -99,3 +104,29 @@ def test_a_database_that_can_not_be_had_is_said_to_be_so(
     result = run(*arguments)
 
     assert (result.exit_code, said in result.stderr) == (code, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--address", "127.0.0.1:1", "list"), "A command's options stand after its name."),
+        (("list", "--address", "127.0.0.1"), "'--address': takes host:port"),
+        (("start", "hello", "@missing.json"), "missing.json: No such file or directory"),
+    ],
+)
+def test_a_wrong_use_is_named_as_the_user_wrote_it(arguments: tuple[str, ...], said: str) -> None:
+    """Nothing is asked."""
+    result = run(*arguments)
+
+    assert (result.exit_code, said in result.stderr) == (codes.USAGE, True), result.stderr
+
+
+def test_an_interrupted_wait_says_that_the_instance_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And how to wait for it again: Ctrl-C ends only the command."""
+    session = Session(cast("ManagementClient", None), Access(), Output(False, False))
+    with pytest.raises(asyncio.CancelledError), following.going_on(session, "order-1"):
+        raise asyncio.CancelledError
+
+    assert "`runtara wait order-1` waits for it again" in capsys.readouterr().err

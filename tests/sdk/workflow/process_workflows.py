@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -164,6 +165,13 @@ async def waiting() -> None:
 async def ending() -> None:
     await sleep(0)
     sys.exit(3)
+
+
+@workflow
+async def printing_until_killed(text: str) -> None:
+    """Prints a text, and is killed."""
+    sys.stdout.write(f"{text}\n")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @workflow

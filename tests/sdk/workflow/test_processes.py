@@ -206,6 +206,13 @@ async def test_the_result_is_the_last_line_of_the_output(launcher: Launcher) -> 
     )
 
 
+async def test_what_was_printed_before_a_kill_is_in_the_output(launcher: Launcher) -> None:
+    """A log shows each line at once, as a terminal does."""
+    ended = await launcher.run("printing_until_killed", "first", PYTHONUNBUFFERED="")
+
+    assert ended[:2] == (-9, "first\n")
+
+
 async def test_an_unread_output_changes_no_exit_code(launcher: Launcher) -> None:
     """The instance is done, and the exit code says so to a launcher."""
     reader, writer = os.pipe()

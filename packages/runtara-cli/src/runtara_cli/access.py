@@ -1,5 +1,6 @@
 """Finds a command's environment: named by an option or a variable, or that of `runtara dev`."""
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ class Access:
 
             return direct.opened(self.database_url)
         from runtara_management_sdk import ManagementClient, ManagementSettings
+
+        # What ends a connection is in the error of the call; aioquic would print it as well.
+        logging.getLogger("quic").setLevel(logging.CRITICAL)
 
         return ManagementClient(
             ManagementSettings(environment_addr=self.environment_addr, tls_ca=self.tls_ca)

@@ -20,8 +20,24 @@ Function: TypeAlias = Callable[..., Awaitable[int | None]]
 _GARBAGE = 50_000
 """New objects after which garbage is looked for."""
 
+
+def _checked(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse an address that can't be used here: the client's own error names its variable."""
+    if value is None:
+        return None
+    from runtara_sdk.client.address import Address
+
+    try:
+        Address.parse_all(value)
+    except ValueError as error:
+        takes = "takes host:port, an IPv6 host in brackets, or several with commas between"
+        raise click.BadParameter(f"{takes}: {error}", ctx, param) from error
+    return value
+
+
 _ADDRESS = click.option(
     "--address",
+    callback=_checked,
     metavar="HOST:PORT",
     help="The environment, instead of RUNTARA_ENVIRONMENT_ADDR or a `runtara dev` of this folder.",
 )

@@ -40,28 +40,29 @@ def described(error: RuntaraError, way: Access) -> tuple[str, int]:
     if isinstance(error, ConfigurationError):
         return f"Error: {error}", codes.USAGE
     if isinstance(error, ConnectionFailed | ServerNotTrusted) or not isinstance(error, ServerError):
-        return f"Error: {error}\n{_reached_by(way)}", codes.UNREACHABLE
+        return f"Error: {error}\nNext: {_reached_by(error, way)}", codes.UNREACHABLE
     hint = next((text for kind, text in _NEXT.items() if isinstance(error, kind)), "")
     if isinstance(error, NotFound):
         hint = _SHOWN_BY.get(str(error).partition(" ")[0], hint)
     return f"Error: {error}" + (f"\nNext: {hint}" if hint else ""), codes.REFUSED
 
 
-def _reached_by(way: Access) -> str:
+def _reached_by(error: RuntaraError, way: Access) -> str:
     if way.database_url is not None:
-        return "Next: is the database there, and may this role read it?"
+        return "is the database there, and may you read it?"
     if way.dev_folder is not None:
         return (
-            f"Next: its address is from {way.dev_folder / FOLDER / FILE}; is `runtara dev` running"
+            f"its address is from {way.dev_folder / FOLDER / FILE}; is `runtara dev` running"
             " there? Start it again, and it goes on where it was."
         )
     if way.environment_addr is not None or os.environ.get(VARIABLE):
         origin = VARIABLE if way.environment_addr is None else "--address"
-        return (
-            f"Next: its address is from {origin}; is the environment running there, and reachable"
-            " by UDP?"
-        )
+        asked = "is it the right one?"
+        if not isinstance(error, ServerNotTrusted):
+            asked = "is the environment running there, and reachable by UDP?"
+        return f"its address is from {origin}; {asked}"
     return (
-        "Next: start one with `runtara dev` in this folder, or name one by --address or"
+        f"go to the folder of a `runtara dev`: no {FOLDER}/ is in this folder or above it, so that"
+        " the default address was asked. Or start one here, or name one by --address or"
         f" {VARIABLE}."
     )

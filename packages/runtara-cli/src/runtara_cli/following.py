@@ -1,5 +1,7 @@
 """Waits for an instance's end, and follows the output of its processes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -45,11 +47,21 @@ async def logs(session: Session, instance_id: str) -> None:
 
 async def end(session: Session, instance_id: str, within: "timedelta | None" = None) -> int:
     """Wait for an instance's end, print how it ended, and give the exit code that says so."""
+    with going_on(session, instance_id):
+        return ended(session, await session.client.instances.wait(instance_id, within))
+
+
+@contextmanager
+def going_on(session: Session, instance_id: str) -> Iterator[None]:
+    """Say that the instance goes on if Ctrl-C or a lost connection ends the block."""
+    # Only now: --help needs neither.
+    import asyncio
+
     from runtara_sdk.errors import ConnectionFailed
 
     try:
-        return ended(session, await session.client.instances.wait(instance_id, within))
-    except ConnectionFailed:
+        yield
+    except (ConnectionFailed, asyncio.CancelledError):
         session.out.note(
             f"{instance_id} is not lost: an environment goes on with it, and"
             f" `runtara wait {instance_id}` waits for it again"

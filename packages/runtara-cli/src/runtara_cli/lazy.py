@@ -22,6 +22,13 @@ class LazyGroup(click.Group):
             command: module for each in sections.values() for command, module in each.items()
         }
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse what stands before the command; raises UsageError for a command's own option."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            ctx.fail(f"{error.format_message()} A command's options stand after its name.")
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name all commands, without importing any."""
         return list(self._modules)

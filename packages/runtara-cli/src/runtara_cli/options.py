@@ -89,7 +89,9 @@ class Json(click.ParamType[bytes]):
             source = "standard input: " if value == "-" else f"{value[1:]}: "
             try:
                 text = sys.stdin.read() if value == "-" else _read(value[1:])
-            except (OSError, UnicodeDecodeError) as error:
+            except OSError as error:
+                self.fail(f"{source}{error.strerror}", param, ctx)
+            except UnicodeDecodeError as error:
                 self.fail(f"{source}{error}", param, ctx)
         try:
             json.loads(text)

@@ -70,7 +70,8 @@ async def command(
         return codes.DONE
     session.out.note(f"started {started.instance_id}")
     if follow:
-        await following.logs(session, started.instance_id)
+        with following.going_on(session, started.instance_id):
+            await following.logs(session, started.instance_id)
     return await following.end(session, started.instance_id)
 
 

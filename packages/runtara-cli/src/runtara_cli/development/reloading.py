@@ -27,6 +27,11 @@ class Source:
         self._packed: Packed | None = None
         self._seen: dict[Path, tuple[int, int]] = {}
 
+    @property
+    def workflows(self) -> tuple[str, ...]:
+        """The names of its workflows, by its last version without an error."""
+        return tuple(one.name for one in self._packed.workflows) if self._packed else ()
+
     async def load(self) -> None:
         """Deploy images of the present code, and show the outcome."""
         self._seen = self._look()

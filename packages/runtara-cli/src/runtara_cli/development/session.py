@@ -56,8 +56,9 @@ async def _shown(
     live.say(f"runtara dev: {access.environment_addr}, in {access.dev_folder}/.runtara")
     for source in sources:
         await source.load()
+    name, *_ = [each for source in sources for each in source.workflows] or ["NAME"]
     live.say(
-        "In another terminal of this folder: runtara start NAME '\"JSON\"' --wait\n"
+        f"In another terminal of this folder: runtara start {name} '\"JSON\"' --wait\n"
         "Ctrl-C ends this, and so does kill -9: open instances go on at the next start."
     )
     beside = [asyncio.create_task(keep(sources)), asyncio.create_task(live.keep())]

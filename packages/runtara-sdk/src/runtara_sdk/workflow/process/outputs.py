@@ -58,7 +58,8 @@ def _kept(stream: TextIO | None, number: int) -> Any:
         raw if stream.write_through else io.BufferedWriter(raw),
         encoding=stream.encoding,
         errors=stream.errors,
-        line_buffering=stream.line_buffering,
+        # A file is not flushed by a process that is killed, and is read while the process runs.
+        line_buffering=True,
         write_through=stream.write_through,
     )
 
