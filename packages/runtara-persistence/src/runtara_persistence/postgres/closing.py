@@ -135,11 +135,6 @@ async def end(connection: Connection, instance_id: str, ending: Ending, at: date
     )
 
 
-async def lock_parent(connection: Connection, instance_id: str) -> None:
-    """Lock the parent of an instance, if it has one, before the instance itself."""
-    await connection.fetch(_SQL["lock_parent"], instance_id)
-
-
 async def _is_living(connection: Connection, environment_id: str, at: datetime) -> bool:
     await connection.fetch(_SQL["lock_environment"], environment_id)
     return bool(await connection.fetch(_SQL["living"], environment_id, at))

@@ -5,7 +5,7 @@ import asyncpg
 from runtara_domain.model.interventions import Deleted, Deletion, Relative
 from runtara_domain.status import SignalType, State
 from runtara_persistence import queries
-from runtara_persistence.postgres import closing
+from runtara_persistence.postgres import moves
 from runtara_persistence.postgres.database import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "deleting.sql")
@@ -14,7 +14,7 @@ _SQL = queries.load("runtara_persistence.postgres", "deleting.sql")
 async def delete(connection: Connection, deletion: Deletion) -> Deleted:
     """Carry out `launches.delete`."""
     instance_id = deletion.instance_id
-    await closing.lock_parent(connection, instance_id)
+    await moves.lock_parent(connection, instance_id)
     found = await connection.fetch(_SQL["lock"], instance_id)
     if not found:
         return Deleted(before=None)

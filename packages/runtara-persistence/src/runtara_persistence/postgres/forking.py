@@ -5,10 +5,10 @@ from datetime import datetime
 from runtara_domain import values
 from runtara_domain.model.interventions import MAX_COPIED_CHECKPOINTS, Fork, Forked
 from runtara_persistence import queries
+from runtara_persistence.postgres import moves
 from runtara_persistence.postgres.database import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "forking.sql")
-_IMAGE = queries.load("runtara_persistence.postgres", "launches.sql")["start.image"]
 
 
 async def fork(connection: Connection, asked: Fork, at: datetime) -> Forked:
@@ -21,7 +21,9 @@ async def fork(connection: Connection, asked: Fork, at: datetime) -> Forked:
     if source["is_taken"]:
         return Forked(is_taken=True)
     image_id = asked.image_id or source["image_id"]
-    if image_id is not None and not await _has_image(connection, image_id, source["tenant_id"]):
+    if image_id is not None and not await moves.has_image(
+        connection, image_id, source["tenant_id"]
+    ):
         return Forked(image_is_found=False)
     last_id = await _last_id(connection, asked)
     if last_id is None:
@@ -43,11 +45,6 @@ async def fork(connection: Connection, asked: Fork, at: datetime) -> Forked:
     await connection.execute(_SQL["copy.signals"], source_id, new_id)
     await connection.execute(_SQL["copy.associate"], new_id)
     return Forked(copied=copied, repeated=repeated)
-
-
-async def _has_image(connection: Connection, image_id: str, tenant_id: str) -> bool:
-    found = await connection.fetch(_IMAGE, image_id, tenant_id)
-    return bool(found) and bool(found[0]["is_there"])
 
 
 async def _last_id(connection: Connection, asked: Fork) -> int | None:

@@ -11,7 +11,7 @@ from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import MAX_CHUNK_BYTES, DeletedImage, RegisteredImage
 from runtara_domain.status import OPEN
 from runtara_persistence import queries, records, stored
-from runtara_persistence.postgres import rows, unblocking
+from runtara_persistence.postgres import moves, rows
 from runtara_persistence.postgres.database import OnDatabase, transact
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class PostgresImages(OnDatabase):
             await connection.execute(_SQL["register.bound"], *name, image.max_concurrent)
         stuck = await connection.fetch(_SQL["register.move_stuck"], *name, image.image_id)
         blocked = [each["instance_id"] for each in stuck if each["is_blocked"]]
-        await unblocking.unblock(connection, blocked, at)
+        await moves.unblock(connection, blocked, at)
         await connection.execute(_SQL["tell"])
         return RegisteredImage(image, created=True)
 

@@ -9,7 +9,7 @@ from runtara_domain.model.interventions import Moved, Retried, Retry, Stop, Stop
 from runtara_domain.model.reopening import Reopening
 from runtara_domain.status import MOVES, Move, SignalType, State
 from runtara_persistence import queries
-from runtara_persistence.postgres import closing, reopening, superseding, unblocking
+from runtara_persistence.postgres import closing, moves, reopening
 from runtara_persistence.postgres.database import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "launches.sql")
@@ -30,7 +30,7 @@ async def stop(connection: Connection, asked: Stop, at: datetime) -> Stopped:
     if before is State.PENDING:
         after = await _cancel(connection, asked.instance_id, row, asked.reason, at)
     else:
-        await unblocking.unblock(connection, [asked.instance_id], at, SignalType.CANCEL)
+        await moves.unblock(connection, [asked.instance_id], at, SignalType.CANCEL)
     return Stopped(
         before=before,
         after=after,
@@ -61,7 +61,7 @@ async def resume(connection: Connection, instance_id: str, at: datetime) -> Stat
         return None
     before = State(row["state"])
     if before in (State.ASLEEP, State.PAUSED):
-        await unblocking.unblock(connection, [instance_id], at)
+        await moves.unblock(connection, [instance_id], at)
     elif not before.is_final:
         if before is State.RUNNING:
             await connection.execute(_SQL["settle_signal"], instance_id, at, SignalType.PAUSE.value)
@@ -78,9 +78,9 @@ async def retry(connection: Connection, asked: Retry, at: datetime) -> Retried:
     if before is State.COMPLETED:
         return Retried(before=before)
     image_id = asked.image_id or row["image_id"]
-    if image_id is not None and not await _has_image(connection, image_id, row["tenant_id"]):
+    if image_id is not None and not await moves.has_image(connection, image_id, row["tenant_id"]):
         return Retried(before=before, image_is_found=False)
-    await superseding.close_launch(connection, asked.instance_id, at)
+    await moves.supersede(connection, asked.instance_id, at)
     set_aside: frozenset[str] = frozenset()
     if before.is_final:
         whole = Reopening(asked.instance_id, asked.set_aside)
@@ -101,26 +101,21 @@ async def move(connection: Connection, instance_id: str, image_id: str, at: date
     before = State(row["state"])
     if before.is_final:
         return Moved(before=before)
-    if not await _has_image(connection, image_id, row["tenant_id"]):
+    if not await moves.has_image(connection, image_id, row["tenant_id"]):
         return Moved(before=before, image_is_found=False)
     if row["launch_id"] is not None:
         return Moved(before=before, open_launch_id=row["launch_id"])
     await connection.execute(_SQL["move"], instance_id, image_id)
     if before is State.PAUSED and row["error"] is not None:
-        await unblocking.unblock(connection, [instance_id], at)
+        await moves.unblock(connection, [instance_id], at)
     await connection.execute(_SQL["tell"])
     return Moved(before=before)
 
 
 async def _lock(connection: Connection, instance_id: str) -> asyncpg.Record | None:
-    await closing.lock_parent(connection, instance_id)
+    await moves.lock_parent(connection, instance_id)
     found = await connection.fetch(_SQL["lock"], instance_id)
     return found[0] if found else None
-
-
-async def _has_image(connection: Connection, image_id: str, tenant_id: str) -> bool:
-    found = await connection.fetch(_SQL["start.image"], image_id, tenant_id)
-    return bool(found) and bool(found[0]["is_there"])
 
 
 async def _cancel(

@@ -10,7 +10,7 @@ from runtara_domain.model.children import MAX_HEARD_OUTPUT_BYTES
 from runtara_domain.model.reopening import SET_ASIDE, aside_suffix
 from runtara_domain.status import MOVES, Move, State
 from runtara_persistence import queries
-from runtara_persistence.postgres import rows, superseding
+from runtara_persistence.postgres import moves, rows
 
 if TYPE_CHECKING:
     from runtara_domain.model import Reopening
@@ -35,7 +35,7 @@ async def reopen(
         return Reopened(before, before.run)
     former = FormerEnding(before.state, row["finished_at"], row["output"], row["error"])
     event = former.event(at)
-    await superseding.close_launch(connection, instance_id, at)
+    await moves.supersede(connection, instance_id, at)
     await connection.execute(_SQL["open"], instance_id, MOVES[Move.REOPEN].target.status, at)
     await connection.execute(_SQL["settle_signal"], instance_id, at)
     for parent in parents:
