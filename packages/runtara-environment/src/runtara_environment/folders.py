@@ -9,6 +9,7 @@ import stat
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from runtara_domain import values
@@ -37,7 +38,7 @@ def safe_name(identifier: str) -> str:
     return name.decode()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LaunchFolder:
     """
     The folder of one launch below `runs`.
@@ -50,12 +51,12 @@ class LaunchFolder:
     instance_id: str
     launch_id: str
 
-    @property
+    @cached_property
     def instance(self) -> Path:
         """The folder of all launches of the instance."""
         return self.runs / safe_name(self.tenant_id) / safe_name(self.instance_id)
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """The launch's own folder."""
         return self.instance / safe_name(self.launch_id)
@@ -67,12 +68,11 @@ class LaunchFolder:
 
     def make(self, given: bytes | None) -> None:
         """Make it, with the instance's input."""
-        instance, path = self.instance, self.path
-        for folder in (instance, instance / _WORKSPACE, path):
+        for folder in (self.instance, self.workspace, self.path):
             folder.mkdir(parents=True, exist_ok=True)
-        if not (instance / _ID).exists():
-            _write(instance / _ID, self.instance_id.encode())
-        _write(path / INPUT, given or b"{}")
+        if not (self.instance / _ID).exists():
+            _write(self.instance / _ID, self.instance_id.encode())
+        _write(self.path / INPUT, given or b"{}")
 
     async def make_soon(self, given: bytes | None) -> None:
         """Make it as `make` does; a large input is written in a thread."""
