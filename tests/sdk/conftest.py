@@ -1,5 +1,6 @@
 """A fake server and a client of it; the real server."""
 
+import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -7,11 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
+from pytest_asyncio import is_async_test
 from tests.sdk.fake_server import FakeServer
 from tests.sdk.log_watch import LogWatch
 from tests.support.server_process import ServerProcess, running
 
 from runtara_sdk import Client, Settings
+
+_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of a file that share a server in one event loop, which reads what it says."""
+    for item in items:
+        if "shared_server" in getattr(item, "fixturenames", ()) and is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
 
 
 @pytest.fixture
@@ -60,3 +72,16 @@ async def real_server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
     """The installed command, on `core.db` in `tmp_path`."""
     async with running(tmp_path) as server:
         yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServerProcess]:
+    """One for all tests of a file, each of which has an `instance_id` of its own."""
+    async with running(tmp_path_factory.mktemp("core")) as server:
+        yield server
+
+
+@pytest.fixture
+def instance_id() -> str:
+    """An id that no other test of this process has."""
+    return f"i-{next(_numbers)}"

@@ -41,7 +41,7 @@ class ServerProcess:
         self.port = 0
         self.lines: list[str] = []
         self.output = b""
-        self._folder = folder
+        self.folder = folder
         host, port = f"{self.listening}_HOST", f"{self.listening}_PORT"
         self._variables = {host: HOST, port: "0"} | dict(variables)
         self._arguments = arguments
@@ -68,7 +68,7 @@ class ServerProcess:
         self.output = b""
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", self.module, *self._arguments),
-            cwd=self._folder,
+            cwd=self.folder,
             env=environment(self._variables, is_measured=self._is_measured),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -17,9 +17,11 @@ from runtara_sdk import (
 )
 
 
-async def test_a_workflow_goes_from_its_first_step_to_its_end(real_server: ServerProcess) -> None:
+async def test_a_workflow_goes_from_its_first_step_to_its_end(
+    shared_server: ServerProcess, instance_id: str
+) -> None:
     """Every call, and what the core says of the instance afterwards."""
-    async with instance(real_server) as client:
+    async with instance(shared_server, instance_id) as client:
         registration = await client.register()
         fresh = await client.checkpoint("step-1", b"first")
         found = await client.checkpoint("step-1", b"second")
@@ -43,9 +45,14 @@ async def test_a_workflow_goes_from_its_first_step_to_its_end(real_server: Serve
     assert status.started_at <= status.finished_at
 
 
-async def test_a_second_run_finds_what_the_first_has_passed(real_server: ServerProcess) -> None:
+async def test_a_second_run_finds_what_the_first_has_passed(
+    shared_server: ServerProcess, instance_id: str
+) -> None:
     """The first run is superseded."""
-    async with instance(real_server) as first, instance(real_server) as second:
+    async with (
+        instance(shared_server, instance_id) as first,
+        instance(shared_server, instance_id) as second,
+    ):
         await first.register()
         await first.checkpoint("step-1", b"done")
 
@@ -60,13 +67,14 @@ async def test_a_second_run_finds_what_the_first_has_passed(real_server: ServerP
 
 
 async def test_a_workflow_does_not_notice_that_the_server_was_killed(
-    real_server: ServerProcess,
+    shared_server: ServerProcess,
+    instance_id: str,
 ) -> None:
     """It goes on with the same run, on the server's next process."""
-    async with instance(real_server) as client:
+    async with instance(shared_server, instance_id) as client:
         await client.register()
         await client.checkpoint("step-1", b"1")
-        await real_server.restart()
+        await shared_server.restart()
         await client.checkpoint("step-2", b"2")
         await client.completed()
         status = await client.get_status()
@@ -75,9 +83,11 @@ async def test_a_workflow_does_not_notice_that_the_server_was_killed(
     assert status.checkpoint_id == "step-2"
 
 
-async def test_refusals_arrive_as_their_classes(real_server: ServerProcess) -> None:
+async def test_refusals_arrive_as_their_classes(
+    shared_server: ServerProcess, instance_id: str
+) -> None:
     """Their messages are written for people."""
-    async with instance(real_server) as client:
+    async with instance(shared_server, instance_id) as client:
         await client.register()
         with pytest.raises(ValidationFailed, match="checkpoint_id"):
             await client.checkpoint("", b"")
@@ -86,9 +96,11 @@ async def test_refusals_arrive_as_their_classes(real_server: ServerProcess) -> N
             await client.checkpoint("step-1", b"")
 
 
-async def test_an_unknown_instance_is_no_error(real_server: ServerProcess) -> None:
+async def test_an_unknown_instance_is_no_error(
+    shared_server: ServerProcess, instance_id: str
+) -> None:
     """Its status says so."""
-    async with instance(real_server) as client:
+    async with instance(shared_server, instance_id) as client:
         status = await client.get_status("nobody")
 
     assert status.status is InstanceStatus.UNKNOWN
@@ -96,15 +108,21 @@ async def test_an_unknown_instance_is_no_error(real_server: ServerProcess) -> No
     assert "not found" in status.error
 
 
-async def test_a_parent_hears_how_its_child_has_ended(real_server: ServerProcess) -> None:
+async def test_a_parent_hears_how_its_child_has_ended(
+    shared_server: ServerProcess, instance_id: str
+) -> None:
     """A parent that waits for the ending of a child that it started gets status and output."""
-    async with instance(real_server) as parent, instance(real_server, "child-1") as child:
+    child_id = f"{instance_id}-child"
+    async with (
+        instance(shared_server, instance_id) as parent,
+        instance(shared_server, child_id) as child,
+    ):
         await parent.register()
-        started = [await parent.start_child("child-1", "orders", b"17") for _ in range(2)]
+        started = [await parent.start_child(child_id, "orders", b"17") for _ in range(2)]
         with pytest.raises(InstanceAlreadyExists, match="another input"):
-            await parent.start_child("child-1", "orders")
+            await parent.start_child(child_id, "orders")
         registration = await child.register()
-        hearing = asyncio.create_task(parent.poll_signals("~child/child-1", wait=60))
+        hearing = asyncio.create_task(parent.poll_signals(f"~child/{child_id}", wait=60))
         await child.completed(b"out")
         heard = await hearing
 
@@ -118,9 +136,14 @@ async def test_a_parent_hears_how_its_child_has_ended(real_server: ServerProcess
     }
 
 
-async def test_a_blocked_process_says_why_and_the_next_goes_on(real_server: ServerProcess) -> None:
+async def test_a_blocked_process_says_why_and_the_next_goes_on(
+    shared_server: ServerProcess, instance_id: str
+) -> None:
     """It is paused with the reason until another process registers."""
-    async with instance(real_server) as first, instance(real_server) as second:
+    async with (
+        instance(shared_server, instance_id) as first,
+        instance(shared_server, instance_id) as second,
+    ):
         await first.register(workflow="orders", code_version="1")
         await first.suspended(blocked_reason="step 2 is gone", waits="[]")
         blocked = await first.get_status()
@@ -131,9 +154,11 @@ async def test_a_blocked_process_says_why_and_the_next_goes_on(real_server: Serv
     assert (going_on.status, going_on.error) == (InstanceStatus.RUNNING, None)
 
 
-async def test_a_detached_sleep_leaves_the_instance_asleep(real_server: ServerProcess) -> None:
+async def test_a_detached_sleep_leaves_the_instance_asleep(
+    shared_server: ServerProcess, instance_id: str
+) -> None:
     """It is answered long before its hour is over, and so is one that is over already."""
-    async with instance(real_server) as client:
+    async with instance(shared_server, instance_id) as client:
         await client.register()
         await client.sleep(3600, "nap", detach=True)
         asleep = await client.get_status()

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from tests.sdk.real_instance import instance
 from tests.support.server_process import ServerProcess
 
@@ -35,10 +35,10 @@ from runtara_sdk import (
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
 
-@pytest.fixture
-async def persistence(tmp_path: Path, real_server: ServerProcess) -> AsyncIterator[Persistence]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def persistence(shared_server: ServerProcess) -> AsyncIterator[Persistence]:
     """The server's database, as the environment opens it."""
-    async with connect(f"sqlite:{tmp_path / 'core.db'}") as persistence:
+    async with connect(f"sqlite:{shared_server.folder / 'core.db'}") as persistence:
         yield persistence
 
 
@@ -47,9 +47,9 @@ def send(persistence: Persistence) -> SendSignal:
     return SendSignal(persistence.signals, SystemClock())
 
 
-@pytest.fixture
-async def client(real_server: ServerProcess) -> AsyncIterator[Client]:
-    async with instance(real_server) as client:
+@pytest_asyncio.fixture(loop_scope="module")
+async def client(shared_server: ServerProcess, instance_id: str) -> AsyncIterator[Client]:
+    async with instance(shared_server, instance_id) as client:
         await client.register()
         yield client
 
@@ -75,7 +75,7 @@ async def test_a_sleep_lasts_as_long_as_asked_and_once(client: Client) -> None:
 
 @pytest.mark.parametrize("end", [ServerProcess.terminate, ServerProcess.kill])
 async def test_a_sleep_outlives_the_server_that_held_it(
-    client: Client, real_server: ServerProcess, end: Callable[[ServerProcess], Awaitable[object]]
+    client: Client, shared_server: ServerProcess, end: Callable[[ServerProcess], Awaitable[object]]
 ) -> None:
     """The server ends by SIGTERM or SIGKILL, and the next one holds the rest of the sleep."""
     loop = asyncio.get_running_loop()
@@ -83,8 +83,8 @@ async def test_a_sleep_outlives_the_server_that_held_it(
     sleep = asyncio.create_task(client.sleep(5, "nap"))
     await until_asleep(client)
 
-    await end(real_server)
-    await real_server.start()
+    await end(shared_server)
+    await shared_server.start()
     await sleep
 
     assert 5 <= loop.time() - began < 20
@@ -107,12 +107,14 @@ async def test_a_process_whose_other_branches_work_on_keeps_running(client: Clie
         await nap
 
 
-async def test_a_cancel_ends_a_sleep_and_is_acknowledged(client: Client, send: SendSignal) -> None:
+async def test_a_cancel_ends_a_sleep_and_is_acknowledged(
+    client: Client, send: SendSignal, instance_id: str
+) -> None:
     """The sleep returns, the poll tells why, the acknowledgement ends the instance."""
     sleep = asyncio.create_task(client.sleep(3600, "nap"))
     await until_asleep(client)
 
-    await send(instance_id="i-1", signal=SentSignal(SentType.CANCEL, b"why"))
+    await send(instance_id=instance_id, signal=SentSignal(SentType.CANCEL, b"why"))
     async with asyncio.timeout(10):
         await sleep
     assert (await client.poll_signals()).signal == Signal(SignalType.CANCEL, b"why")
@@ -122,11 +124,13 @@ async def test_a_cancel_ends_a_sleep_and_is_acknowledged(client: Client, send: S
     assert await client.poll_signals() == Pending()
 
 
-async def test_a_poll_hears_a_signal_as_it_is_sent(client: Client, send: SendSignal) -> None:
+async def test_a_poll_hears_a_signal_as_it_is_sent(
+    client: Client, send: SendSignal, instance_id: str
+) -> None:
     """One refused stays pending; a pause accepted suspends."""
     poll = asyncio.create_task(client.poll_signals(wait=30))
     await client.heartbeat()
-    await send(instance_id="i-1", signal=SentSignal(SentType.PAUSE))
+    await send(instance_id=instance_id, signal=SentSignal(SentType.PAUSE))
     async with asyncio.timeout(10):
         pending = await poll
 
@@ -140,13 +144,13 @@ async def test_a_poll_hears_a_signal_as_it_is_sent(client: Client, send: SendSig
 
 
 async def test_a_custom_signal_is_for_its_checkpoint_and_for_good(
-    client: Client, persistence: Persistence
+    client: Client, persistence: Persistence, instance_id: str
 ) -> None:
     """It ends each wait that names the checkpoint."""
     poll = asyncio.create_task(client.poll_signals("approval", wait=30))
     await client.heartbeat()
     await SendCustomSignal(persistence.signals, SystemClock())(
-        instance_id="i-1", signal=CustomSignal("approval", b"yes")
+        instance_id=instance_id, signal=CustomSignal("approval", b"yes")
     )
     async with asyncio.timeout(10):
         assert await poll == Pending(custom_signal=b"yes")
@@ -165,14 +169,14 @@ async def test_a_wait_for_nothing_ends_when_it_is_over(client: Client) -> None:
 
 
 async def test_a_successor_ends_what_its_predecessor_waits_for(
-    client: Client, real_server: ServerProcess
+    client: Client, shared_server: ServerProcess, instance_id: str
 ) -> None:
     """Sleep and poll alike."""
     sleep = asyncio.create_task(client.sleep(3600, "nap"))
     poll = asyncio.create_task(client.poll_signals(wait=60))
     await until_asleep(client)
 
-    async with instance(real_server) as successor, asyncio.timeout(10):
+    async with instance(shared_server, instance_id) as successor, asyncio.timeout(10):
         await successor.register()
         outcomes = await asyncio.gather(sleep, poll, return_exceptions=True)
 
@@ -199,10 +203,12 @@ async def test_checkpoints_are_listed_over_pages_with_their_attempts(client: Cli
     assert tried == [("step-7", 2)]
 
 
-async def test_a_batch_of_events_is_stored_whole(client: Client, persistence: Persistence) -> None:
+async def test_a_batch_of_events_is_stored_whole(
+    client: Client, persistence: Persistence, instance_id: str
+) -> None:
     """One over the limit not at all."""
     await client.events([CustomEvent("progress", str(n).encode()) for n in range(10_000)])
     with pytest.raises(ValidationFailed, match="10000"):
         await client.events([CustomEvent("progress")] * 10_001)
 
-    assert await persistence.events.count(EventFilter("i-1", subtype="progress")) == 10_000
+    assert await persistence.events.count(EventFilter(instance_id, subtype="progress")) == 10_000

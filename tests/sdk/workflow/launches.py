@@ -33,18 +33,25 @@ PATIENCE = 30.0
 
 class Launcher:
     """
-    Starts runs of the instance `i-1`: of workflows in `process_workflows`, or in MODULE:.
+    Starts runs of one instance: of workflows in `process_workflows`, or in MODULE:.
 
     They write to `output`.
     """
 
-    def __init__(self, folder: Path, server: ServerProcess, url: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        server: ServerProcess,
+        url: str | None = None,
+        instance_id: str = "i-1",
+    ) -> None:
+        self.instance_id = instance_id
         self.notes = folder / "notes"
         self.notes.touch()
         self.output = PIPE
         self._folder = folder
         self._server = server
-        self._url = url or f"sqlite:{folder / 'core.db'}"
+        self._url = url or f"sqlite:{server.folder / 'core.db'}"
 
     async def start(
         self, workflow: str, value: object = None, **variables: str
@@ -52,7 +59,7 @@ class Launcher:
         """Start a run; with an input if there is one."""
         module, _, name = workflow.rpartition(":")
         target = f"tests.sdk.workflow.{module or 'process_workflows'}:{name}"
-        arguments = ["run", target, "--instance-id", "i-1"]
+        arguments = ["run", target, "--instance-id", self.instance_id]
         if value is not None:
             (self._folder / "input.json").write_text(json.dumps(value))
             arguments += ["--input", str(self._folder / "input.json")]
@@ -96,24 +103,24 @@ class Launcher:
         """Wait until the core knows the instance."""
         async with asyncio.timeout(PATIENCE), connect(self._url) as persistence:
             # Nor does a table.
-            while await persistence.instances.get("i-1") is None:  # noqa: ASYNC110
+            while await persistence.instances.get(self.instance_id) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async def shown_life(self, after: datetime) -> datetime:
         """Wait until the core has a sign of life after a moment; return its time."""
         async with asyncio.timeout(PATIENCE), connect(self._url) as persistence:
             while True:
-                found = await persistence.instances.get("i-1")
+                found = await persistence.instances.get(self.instance_id)
                 if found is not None and (found.last_activity_at or after) > after:
                     assert found.last_activity_at is not None
                     return found.last_activity_at
                 # Nor does a row.
                 await asyncio.sleep(0.05)
 
-    async def instance(self, instance_id: str = "i-1") -> Instance:
-        """Read an instance."""
+    async def instance(self, suffix: str = "") -> Instance:
+        """Read the instance, or the successor with this suffix."""
         async with connect(self._url) as persistence:
-            found = await persistence.instances.get(instance_id)
+            found = await persistence.instances.get(f"{self.instance_id}{suffix}")
         assert found is not None
         return found
 
@@ -121,14 +128,14 @@ class Launcher:
         """Send a signal."""
         async with connect(self._url) as persistence:
             send = SendSignal(persistence.signals, SystemClock())
-            await send(instance_id="i-1", signal=Signal(kind))
+            await send(instance_id=self.instance_id, signal=Signal(kind))
 
     async def terminate(self, error: str) -> None:
         """End it without asking."""
         async with connect(self._url) as persistence:
             ending = Ending(State.CANCELLED, error=error)
             now = SystemClock().now()
-            await persistence.instances.finish(Caller("i-1"), ending, when=OPEN, at=now)
+            await persistence.instances.finish(Caller(self.instance_id), ending, when=OPEN, at=now)
 
     async def send(self, name: str, value: bytes) -> None:
         """Send a promise's value."""
@@ -142,7 +149,7 @@ class Launcher:
             send = SendCustomSignal(persistence.signals, SystemClock())
 
             async def one(name: str, value: bytes) -> None:
-                await send(instance_id="i-1", signal=CustomSignal(name, value))
+                await send(instance_id=self.instance_id, signal=CustomSignal(name, value))
 
             yield one
 

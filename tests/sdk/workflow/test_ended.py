@@ -1,11 +1,9 @@
 """Running an instance that has ended: it gives the same ending, and none of its code runs."""
 
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from tests.sdk.workflow.launches import Launcher, ended, launching
+from tests.sdk.workflow.launches import Launcher, ended
 from tests.sdk.workflow.memory_store import Core, life
 from tests.sdk.workflow.probe import probe
 
@@ -35,12 +33,6 @@ async def other(text: str) -> str:
 async def agent(turn: int) -> None:
     await note(str(turn))
     await continue_as_new(turn + 1)
-
-
-@pytest.fixture
-async def launcher(tmp_path: Path) -> AsyncIterator[Launcher]:
-    async with launching(tmp_path) as launcher:
-        yield launcher
 
 
 @pytest.mark.parametrize(
@@ -105,7 +97,7 @@ async def test_a_run_of_what_is_done_prints_its_output(launcher: Launcher) -> No
     another = await launcher.run("counting", 2)
 
     assert (first[:2], again[:2]) == ((0, '["<0>"]\n'), (0, '["<0>"]\n'))
-    assert "instance 'i-1' has ended already (done)" in again[2]
+    assert f"instance '{launcher.instance_id}' has ended already (done)" in again[2]
     assert (another[0], "was started with input 1, not with 2" in another[2]) == (64, True)
     assert await launcher.noted(2) == ["ten 0", "label 0"]
 
@@ -151,5 +143,5 @@ async def test_the_same_line_goes_on_with_the_successor(launcher: Launcher) -> N
 
     assert killed[0] == -signal.SIGKILL
     assert [code[:2] for code in codes] == [(0, "3\n"), (0, "3\n")], codes
-    assert "instance 'i-1' goes on as 'i-1~2'" in codes[0][2]
+    assert f"'{launcher.instance_id}' goes on as '{launcher.instance_id}~2'" in codes[0][2]
     assert await launcher.noted(4) == ["ten 1", "ten 2", "ten 2", "ten 3"]

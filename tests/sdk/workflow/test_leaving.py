@@ -5,23 +5,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.sdk.workflow.launches import PATIENCE, ROOT, Launcher, ended, launching
+from tests.sdk.workflow.launches import PATIENCE, ROOT, Launcher, ended
 
 from runtara_persistence import InstanceStatus
 
 pytestmark = pytest.mark.slow
 
 LATER = {"HANDLERS": "run_a_loop,reuse_a_loop,fail,leave"}
-
-
-@pytest.fixture
-async def launcher(tmp_path: Path) -> AsyncIterator[Launcher]:
-    async with launching(tmp_path) as launcher:
-        yield launcher
 
 
 @pytest.mark.parametrize(("ending", "code"), [("done", 0), ("failed", 1)])
@@ -179,7 +173,15 @@ async def _run(
 ) -> int:
     target = f"tests.sdk.workflow.leaving_workflows:{workflow}"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "runtara_sdk", "run", target, "--instance-id", "i-1"),
+        *(
+            sys.executable,
+            "-m",
+            "runtara_sdk",
+            "run",
+            target,
+            "--instance-id",
+            launcher.instance_id,
+        ),
         cwd=ROOT,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

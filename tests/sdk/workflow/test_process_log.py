@@ -2,20 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from tests.sdk.workflow.launches import Launcher, ended, launching
+from tests.sdk.workflow.launches import Launcher, ended
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def launcher(tmp_path: Path) -> AsyncIterator[Launcher]:
-    async with launching(tmp_path) as launcher:
-        yield launcher
 
 
 async def test_a_run_that_goes_on_says_with_how_many_steps(launcher: Launcher) -> None:

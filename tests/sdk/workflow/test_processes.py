@@ -8,23 +8,16 @@ import signal
 import sqlite3
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-from tests.sdk.workflow.launches import Launcher, ended, launching
+from tests.sdk.workflow.launches import Launcher, ended
+from tests.support.server_process import ServerProcess
 
 from runtara_persistence import InstanceStatus, SignalType
 from runtara_sdk.workflow.engine.start import START
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def launcher(tmp_path: Path) -> AsyncIterator[Launcher]:
-    async with launching(tmp_path) as launcher:
-        yield launcher
 
 
 async def test_a_killed_workflow_goes_on_with_the_step_it_was_at(launcher: Launcher) -> None:
@@ -138,8 +131,9 @@ async def test_an_agent_that_restarts_itself_runs_on(launcher: Launcher) -> None
     code, output, said = await launcher.run("agent", 1)
 
     assert (code, output) == (0, "3\n"), said
-    assert (await launcher.instance()).output == b'{"restarted_as": "i-1~2"}'
-    assert (await launcher.instance("i-1~3")).output == b"3"
+    output = (await launcher.instance()).output
+    assert output == f'{{"restarted_as": "{launcher.instance_id}~2"}}'.encode()
+    assert (await launcher.instance("~3")).output == b"3"
 
 
 async def test_a_failure_is_printed_with_the_frames_of_user_code(launcher: Launcher) -> None:
@@ -288,12 +282,15 @@ async def test_code_that_is_not_the_instances_blocks_it(
     assert (await launcher.instance()).error is None
 
 
-async def test_code_that_is_not_there_makes_no_instance(launcher: Launcher, tmp_path: Path) -> None:
+async def test_code_that_is_not_there_makes_no_instance(
+    launcher: Launcher, shared_server: ServerProcess
+) -> None:
     """An instance that the core does not know can't be blocked."""
     code, _, said = await launcher.run("nothing")
 
-    with closing(sqlite3.connect(tmp_path / "core.db")) as database:
-        found = database.execute("SELECT instance_id FROM instances").fetchall()
+    with closing(sqlite3.connect(shared_server.folder / "core.db")) as database:
+        wanted = "SELECT instance_id FROM instances WHERE instance_id = ?"
+        found = database.execute(wanted, (launcher.instance_id,)).fetchall()
     assert (code, found) == (78, []), said
 
 
@@ -317,14 +314,14 @@ async def test_code_that_ends_the_process_blocks_the_instance(
 
 
 async def test_an_unexpected_error_is_no_failure_of_the_instance(
-    launcher: Launcher, tmp_path: Path
+    launcher: Launcher, shared_server: ServerProcess
 ) -> None:
     """After an exit code of 1 a launcher would never run it again."""
     assert (await launcher.run("cleaning"))[0] == 75
-    with closing(sqlite3.connect(tmp_path / "core.db")) as database, database:
+    with closing(sqlite3.connect(shared_server.folder / "core.db")) as database, database:
         database.execute(
-            "UPDATE checkpoints SET state = ? WHERE checkpoint_id = ?",
-            (b'{"kind": "start", "value": {}}', START),
+            "UPDATE checkpoints SET state = ? WHERE instance_id = ? AND checkpoint_id = ?",
+            (b'{"kind": "start", "value": {}}', launcher.instance_id, START),
         )
     code, _, said = await launcher.run("cleaning")
 
