@@ -131,8 +131,8 @@ async def test_an_agent_that_restarts_itself_runs_on(launcher: Launcher) -> None
     code, output, said = await launcher.run("agent", 1)
 
     assert (code, output) == (0, "3\n"), said
-    output = (await launcher.instance()).output
-    assert output == f'{{"restarted_as": "{launcher.instance_id}~2"}}'.encode()
+    first = await launcher.instance()
+    assert first.output == f'{{"restarted_as": "{launcher.instance_id}~2"}}'.encode()
     assert (await launcher.instance("~3")).output == b"3"
 
 
