@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import asyncpg
 import pytest
 from tests.cli.test_direct import run
-from tests.support.postgres import empty_database, migrated_database
+from tests.support.postgres import cloned_database, migrated_database
 
 from runtara_cli import codes
 from runtara_cli.auditing.checks import CHECKS, KEPT_BY_KEYS
@@ -196,7 +196,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Doctore
     if request.param == "sqlite":
         yield Doctored(f"sqlite:{tmp_path}/core.db")
         return
-    with empty_database() as url:
+    with cloned_database() as url:
         yield Doctored(url)
 
 

@@ -13,7 +13,7 @@ from tests.cli.test_direct import run
 from tests.contract.launching import KILLED, claim, close, hold_lease, put_image
 from tests.contract.launching import start as start_of_image
 from tests.runtara.conftest import GENEROUS, Ways
-from tests.support.postgres import empty_database
+from tests.support.postgres import cloned_database
 
 from runtara import Client, Instance, Promise, Queue, Tick, Worker, connect, sleep, workflow
 from runtara import start_child as started
@@ -187,7 +187,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:{tmp_path}/core.db"
         return
-    with empty_database() as one:
+    with cloned_database() as one:
         yield one
 
 

@@ -9,7 +9,7 @@ from typing import cast
 import asyncpg
 import pytest
 from click.testing import CliRunner, Result
-from tests.support.postgres import empty_database
+from tests.support.postgres import cloned_database
 
 from runtara_cli import codes, following
 from runtara_cli.access import Access
@@ -41,7 +41,7 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     if request.param == "sqlite":
         yield f"sqlite:{tmp_path_factory.mktemp('db')}/core.db"
         return
-    with empty_database() as one:
+    with cloned_database() as one:
         yield one
 
 
@@ -65,7 +65,7 @@ def test_a_database_is_read_and_changed_without_servers(url: str) -> None:
 
 async def test_a_role_that_may_only_read_suffices_for_reading() -> None:
     """Changing is refused by the database, and said to be so."""
-    with empty_database() as url:
+    with cloned_database() as url:
         await filled(url)
         connection = await asyncpg.connect(url)
         name = f"reader_{os.getpid()}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.cli.test_direct import run
 from tests.runtara.conftest import Ways
-from tests.support.postgres import empty_database
+from tests.support.postgres import cloned_database
 
 from runtara import Instance, Promise, Worker, connect, step, workflow
 from runtara_cli import codes
@@ -66,7 +66,7 @@ def test_a_workflow_goes_on_in_another_database(tmp_path: Path) -> None:
     DONE.clear()
     here, file = f"sqlite:{tmp_path}/core.db", tmp_path / "order-17.runtara"
     asyncio.run(half_done(here))
-    with empty_database() as there:
+    with cloned_database() as there:
         asyncio.run(made(there))
         exported = run("export", "order-17", str(file), "--database-url", here)
         again = run("export", "order-17", str(file), "--database-url", here)

@@ -11,6 +11,7 @@ import pytest
 from tests.support.postgres import migrated_database
 from tests.support.server_process import HOST, running
 
+from runtara_conformance.rule import Pace
 from runtara_conformance.rules import RULES
 from runtara_conformance.runner import Verdict
 from runtara_persistence import InstanceFilter, NewInstance, SystemClock, connect
@@ -18,12 +19,14 @@ from runtara_persistence import InstanceFilter, NewInstance, SystemClock, connec
 # All rules on both databases at once belong to the first test, on a machine that has other work.
 pytestmark = pytest.mark.timeout(1500)
 
+HEAVY = [str(rule) for rule in RULES if rule.pace is Pace.HEAVY]
+
 Outcomes: TypeAlias = Mapping[str, Mapping[str, object]]
 
 
-async def check(url: str, folder: Path) -> Outcomes:
+async def check(url: str, folder: Path, *options: str) -> Outcomes:
     """
-    Run every rule against a server of its own on this database.
+    Run rules against a server of its own on this database; options: of the kit's command.
 
     What the rules made is deleted then, and nothing else.
     """
@@ -34,7 +37,8 @@ async def check(url: str, folder: Path) -> Outcomes:
             await persistence.instances.create(other, at=SystemClock().now())
         kit = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "runtara_conformance", f"{HOST}:{server.port}"),
-            *("--database-url", url, "--json", written),
+            *("--database-url", url, "--json", str(written)),
+            *options,
         )
         await kit.wait()
         async with connect(url) as persistence:
@@ -44,11 +48,21 @@ async def check(url: str, folder: Path) -> Outcomes:
 
 
 async def check_all(urls: Mapping[str, str], folder: Path) -> Mapping[str, Outcomes]:
-    """Run the rules on every database, beside each other: most of the time they wait."""
+    """
+    Run the rules on every database, beside each other: most of the time they wait.
+
+    Those about the largest values are run on SQLite only.
+    """
     folders = [folder / name for name in urls]
     for each in folders:
         each.mkdir()
-    outcomes = await asyncio.gather(*map(check, urls.values(), folders))
+    light = [() if name == "sqlite" else ("--light",) for name in urls]
+    outcomes = await asyncio.gather(
+        *(
+            check(url, each, *options)
+            for url, each, options in zip(urls.values(), folders, light, strict=True)
+        )
+    )
     return dict(zip(urls, outcomes, strict=True))
 
 
@@ -62,10 +76,28 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcomes]
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
-@pytest.mark.parametrize("name", [str(rule) for rule in RULES])
+@pytest.mark.parametrize("name", [str(rule) for rule in RULES if rule.pace is not Pace.HEAVY])
 def test_our_server_keeps_the_rule(
     name: str, database: str, outcomes: Mapping[str, Outcomes]
 ) -> None:
     outcome = outcomes[database][name]
 
     assert outcome["verdict"] == Verdict.PASS, outcome
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_our_server_keeps_the_rule_of_a_largest_value(
+    name: str, outcomes: Mapping[str, Outcomes]
+) -> None:
+    outcome = outcomes["sqlite"][name]
+
+    assert outcome["verdict"] == Verdict.PASS, outcome
+
+
+@pytest.mark.long
+def test_our_server_on_postgresql_keeps_the_rules_of_largest_values(tmp_path: Path) -> None:
+    """Together with all others."""
+    with migrated_database() as url:
+        outcomes = asyncio.run(check(url, tmp_path))
+
+    assert [outcomes[name]["verdict"] for name in HEAVY] == [Verdict.PASS] * len(HEAVY)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.environment.conftest import Here
-from tests.support.postgres import empty_database
+from tests.support.postgres import cloned_database
 
 from runtara_environment import dev
 from runtara_environment.config import EnvironmentSettings
@@ -64,7 +64,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
     if request.param == "sqlite":
         yield f"sqlite:{tmp_path}/core.db"
         return
-    with empty_database() as url:
+    with cloned_database() as url:
         yield url
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 from tests.support.clock import START
-from tests.support.postgres import empty_database
+from tests.support.postgres import cloned_database
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import EventFilter, Registration
@@ -31,13 +31,13 @@ SELECT 'i' || n % 3 + 1, 'c' || n, '' FROM generate_series(1, 600) AS n;
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with empty_database() as url:
+    with cloned_database() as url:
         yield url
 
 
 @pytest.fixture
 async def persistence(url: str) -> AsyncIterator[PostgresPersistence]:
-    async with PostgresPersistence(url, migrates=True, step_timeout=STEP_TIMEOUT) as persistence:
+    async with PostgresPersistence(url, step_timeout=STEP_TIMEOUT) as persistence:
         yield persistence
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 from tests.support.clock import START
-from tests.support.postgres import PostgresServer, empty_database
+from tests.support.postgres import PostgresServer, cloned_database
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import Caller, CheckpointWrite, Registration
@@ -33,13 +33,13 @@ PATIENCE = 0.5
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with empty_database() as url:
+    with cloned_database() as url:
         yield url
 
 
 @pytest.fixture
 async def persistence(url: str) -> AsyncIterator[PostgresPersistence]:
-    async with PostgresPersistence(url, migrates=True, patience=PATIENCE) as persistence:
+    async with PostgresPersistence(url, patience=PATIENCE) as persistence:
         await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
         yield persistence
 

@@ -132,12 +132,13 @@ async def test_a_burst_of_requests_is_begun_with_in_several_turns() -> None:
             client.quic.send_stream_data(4 * number, b"", end_stream=True)
         client.transmit()
         begun = [0]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while begun[-1] < 500:
                 await asyncio.sleep(0)
                 begun.append(handler.begun)
 
-    assert max(b - a for a, b in pairwise(begun)) <= 2 * BEGUN_AT_ONCE
+    # One iteration may begin some from the socket, some from the queue, and some that were left.
+    assert max(b - a for a, b in pairwise(begun)) <= 3 * BEGUN_AT_ONCE
 
 
 async def test_what_was_asked_before_leaving_is_begun_with() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 HOST = "127.0.0.1"
-PATIENCE = 30.0  # seconds, for what takes one when the machine has nothing else to do
+PATIENCE = 120.0  # seconds, for what takes one when the machine has nothing else to do
 
 _PORT = re.compile(r"\bport\W+(?P<port>[0-9]+)")
 

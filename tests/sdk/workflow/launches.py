@@ -28,7 +28,7 @@ from runtara_persistence import (
 )
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 30.0
+PATIENCE = 120.0  # seconds, for what takes one when the machine has nothing else to do
 
 
 class Launcher:
