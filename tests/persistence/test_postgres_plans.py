@@ -291,3 +291,29 @@ async def test_lists_for_operators_go_along_an_index(
         assert "Seq Scan on instances" not in explained, explained
         assert all(index in explained for index in indexes), explained
         assert "(created_at <= '" in explained, explained
+
+
+async def test_a_search_in_errors_reads_only_instances_with_an_error(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    """No index finds a part of a text; healthy instances, however many, cost nothing."""
+    await connection.execute("UPDATE instances SET error = 'broken' WHERE tenant_id = 't4'")
+    await connection.execute("VACUUM ANALYZE instances")
+    with_an_error = await connection.fetchval("SELECT count(error) FROM instances")
+    queries = load("runtara_persistence.postgres", "instance_lists.sql")
+    await connection.execute("SET plan_cache_mode = force_custom_plan")
+    for status in ("NULL", "'failed'"):
+        given = f"NULL, {status}, NULL, NULL, NULL, NULL, NULL, 'needle', NULL, NULL, NULL"
+        for name, more in (("page.created_at_desc", "NULL, NULL, 50, 0"), ("count", "50")):
+            await connection.execute(f"PREPARE searched AS {queries[name]}")
+            [(explained,)] = await connection.fetch(
+                f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE searched({given}, NULL, NULL, {more})"
+            )
+            await connection.execute("DEALLOCATE searched")
+            read = [
+                node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+                for node in nodes(json.loads(explained)[0]["Plan"])
+                if node.get("Relation Name") == "instances"
+            ]
+            assert read, explained
+            assert sum(read) <= with_an_error < 5000, (name, status, explained)
