@@ -1,6 +1,7 @@
 """Gathers concurrent steps into groups; a group shares one round trip and one commit."""
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -63,6 +64,7 @@ class Batcher(ABC, Generic[Member]):
         self._waiting: deque[Member] = deque()
         self._under_way: set[Hashable] = set()
         self._busy = 0
+        self._overdue: Group[Member] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -73,11 +75,7 @@ class Batcher(ABC, Generic[Member]):
         If the caller is cancelled before the step has begun, the step is dropped.
         """
         self._waiting.append(member)
-        if self._busy < self._groups:
-            self._busy += 1
-            self._idle.clear()
-            # The group begins after the tasks that are ready now, so that they can join it.
-            self._begin_after(self._lead)
+        self._begin_another()
 
     @property
     def has_waiting(self) -> bool:
@@ -91,8 +89,26 @@ class Batcher(ABC, Generic[Member]):
     def ended(self, group: "Group[Member]") -> None:
         """Begin the next group; a group calls this when it has ended."""
         self._under_way -= group.keys
+        if group is self._overdue:
+            self._overdue = None
+            self._end_turn()
+            if self._waiting:
+                self._begin_another()
+            return
         is_alone = len(group.members) == 1 and not self._waiting
         self._begin_after(1 if is_alone else self._pause)
+
+    def _begin_another(self) -> None:
+        if self._busy - (self._overdue is not None) < self._groups:
+            self._busy += 1
+            self._idle.clear()
+            # The group begins after the tasks that are ready now, so that they can join it.
+            self._begin_after(self._lead)
+
+    def _end_turn(self) -> None:
+        self._busy -= 1
+        if not self._busy:
+            self._idle.set()
 
     @abstractmethod
     def _begin_after(self, iterations: int) -> None:
@@ -104,9 +120,7 @@ class Batcher(ABC, Generic[Member]):
         if group.members:
             self._under_way |= group.keys
             return group
-        self._busy -= 1
-        if not self._busy:
-            self._idle.set()
+        self._end_turn()
         return None
 
     def _next_group(self) -> "Group[Member]":
@@ -181,13 +195,23 @@ class TaskBatcher(Batcher[Waiting[Step, Outcome]], Generic[Step, Outcome]):
     The task chooses its group when it first runs, an iteration after the task was created. So a
     step that is added before that can join the group. It is made without the loop's task factory,
     because a task of an eager one would run at once.
+
+    patience: the seconds after which a group is overdue: another group may then be under way beside
+    it. At most one group is overdue at once.
     """
 
     def __init__(
-        self, execute: "Execute[Step, Outcome]", *, most: int, groups: int, lead: int = 1
+        self,
+        execute: "Execute[Step, Outcome]",
+        *,
+        most: int,
+        groups: int,
+        lead: int = 1,
+        patience: float = math.inf,
     ) -> None:
         super().__init__(most=most, groups=groups, lead=lead)
         self._execute = execute
+        self._patience = patience
         self._work: set[asyncio.Task[None]] = set()
 
     def _begin_after(self, iterations: int) -> None:
@@ -202,9 +226,21 @@ class TaskBatcher(Batcher[Waiting[Step, Outcome]], Generic[Step, Outcome]):
         group = self._chosen()
         if group is None:
             return
+        late = None
+        if self._patience < math.inf:
+            late = asyncio.get_running_loop().call_later(self._patience, self._is_late, group)
         try:
             outcomes = await self._execute([member.step for member in group.members])
         except Exception as error:
             group.fail(error)
         else:
             group.end(outcomes)
+        finally:
+            if late is not None:
+                late.cancel()
+
+    def _is_late(self, group: "Group[Waiting[Step, Outcome]]") -> None:
+        if self._overdue is None:
+            self._overdue = group
+            if self._waiting:
+                self._begin_another()

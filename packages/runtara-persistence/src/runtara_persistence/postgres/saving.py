@@ -40,6 +40,8 @@ How many groups of saves are under way at once; while one is committed, the next
 A statement and its commit cost as much as some fifteen of its rows. Of two groups at once, each
 would be half as large.
 """
+_PATIENCE = 0.05
+"""Seconds after which a group, such as one on a connection that died, no longer delays the next."""
 _LARGE = 64 * 1024
 """Bytes of a state from which its save is in a group of large ones, so that others don't wait."""
 _LEAD = 2
@@ -72,7 +74,11 @@ class Saves:
         self._database = database
         self._small, self._large = (
             TaskBatcher[Save, Saved | None](
-                self._save_together, most=_MOST_SAVES, groups=_GROUPS, lead=_LEAD
+                self._save_together,
+                most=_MOST_SAVES,
+                groups=_GROUPS,
+                lead=_LEAD,
+                patience=_PATIENCE,
             )
             for _ in range(2)
         )
