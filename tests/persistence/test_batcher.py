@@ -57,36 +57,64 @@ async def test_a_group_is_executed_in_the_iteration_in_which_it_is_chosen(
     assert [future.result() for future in futures] == [f"step {each}" for each in range(lead + 1)]
 
 
-async def test_a_group_that_hangs_delays_the_next_ones_only_for_a_while() -> None:
-    """The next groups are executed beside it, one at a time, and it ends as any other."""
-    hangs = asyncio.Event()
-    groups: list[list[str]] = []
-    at_once = most_at_once = 0
+class Hanging:
+    """A batcher of groups of one step, of which some hang until they are let go."""
 
-    async def execute(steps: Sequence[str]) -> Sequence[str]:
-        nonlocal at_once, most_at_once
-        groups.append(list(steps))
-        at_once += 1
-        most_at_once = max(most_at_once, at_once)
-        await (hangs.wait() if "hangs" in steps else asyncio.sleep(0))
-        at_once -= 1
-        return steps
+    def __init__(self) -> None:
+        self.groups: list[str] = []
+        self.most_at_once = self._at_once = 0
+        self._held = {name: asyncio.Event() for name in ("slow", "hangs")}
+        self.begun = {name: asyncio.Event() for name in self._held}
+        self.batcher = TaskBatcher[str, str](self._execute, most=1, groups=1, patience=0.01)
 
-    batcher = TaskBatcher[str, str](execute, most=1, groups=1, patience=0.01)
-
-    def add(step: str, key: str) -> "asyncio.Future[str]":
+    def add(self, step: str, key: str | None = None) -> "asyncio.Future[str]":
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        batcher.add(Waiting(step, future, key))
+        self.batcher.add(Waiting(step, future, step if key is None else key))
         return future
 
-    hanging, same_key = add("hangs", "a"), add("same key", "a")
-    others = [add(f"other {number}", f"b{number}") for number in range(3)]
-    assert list(await asyncio.gather(*others)) == ["other 0", "other 1", "other 2"]
-    assert groups == [["hangs"], ["other 0"], ["other 1"], ["other 2"]]
-    assert not hanging.done()
+    def let_go(self, step: str) -> None:
+        self._held[step].set()
+
+    async def _execute(self, steps: Sequence[str]) -> Sequence[str]:
+        [step] = steps
+        self.groups.append(step)
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        if step in self._held:
+            self.begun[step].set()
+            await self._held[step].wait()
+        self._at_once -= 1
+        return steps
+
+
+async def test_a_group_that_hangs_delays_the_next_ones_only_for_a_while() -> None:
+    """The next groups are executed beside it, one at a time, and it ends as any other."""
+    hanging = Hanging()
+    hangs, same_key = hanging.add("hangs"), hanging.add("same key", key="hangs")
+    await asyncio.gather(*(hanging.add(f"other {number}") for number in range(3)))
+    assert hanging.groups == ["hangs", "other 0", "other 1", "other 2"]
+    assert not hangs.done()
     assert not same_key.done()
 
-    hangs.set()
-    assert list(await asyncio.gather(hanging, same_key)) == ["hangs", "same key"]
-    await batcher.finished()
-    assert most_at_once == 2
+    hanging.let_go("hangs")
+    await hanging.batcher.finished()
+    assert same_key.done()
+    assert hanging.most_at_once == 2
+
+
+async def test_after_a_slow_group_another_that_hangs_delays_the_next_ones_only_for_a_while() -> (
+    None
+):
+    """A group that was overdue for a while does not keep the next one from becoming so."""
+    hanging = Hanging()
+    slow, hangs = hanging.add("slow"), hanging.add("hangs")
+    await hanging.begun["hangs"].wait()
+    # By then both have taken longer than the patience.
+    asyncio.get_running_loop().call_later(0.05, hanging.let_go, "slow")
+    await slow
+    await hanging.add("next")
+    assert not hangs.done()
+
+    hanging.let_go("hangs")
+    await hanging.batcher.finished()
+    assert hanging.most_at_once == 2

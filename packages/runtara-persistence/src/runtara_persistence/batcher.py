@@ -75,7 +75,7 @@ class Batcher(ABC, Generic[Member]):
         If the caller is cancelled before the step has begun, the step is dropped.
         """
         self._waiting.append(member)
-        self._begin_another()
+        self._begin_if_room()
 
     @property
     def has_waiting(self) -> bool:
@@ -91,14 +91,13 @@ class Batcher(ABC, Generic[Member]):
         self._under_way -= group.keys
         if group is self._overdue:
             self._overdue = None
-            self._end_turn()
-            if self._waiting:
-                self._begin_another()
-            return
+            if self._busy > self._groups:
+                self._end_turn()
+                return
         is_alone = len(group.members) == 1 and not self._waiting
         self._begin_after(1 if is_alone else self._pause)
 
-    def _begin_another(self) -> None:
+    def _begin_if_room(self) -> None:
         if self._busy - (self._overdue is not None) < self._groups:
             self._busy += 1
             self._idle.clear()
@@ -147,11 +146,16 @@ class Batcher(ABC, Generic[Member]):
 
 @dataclass(slots=True, eq=False)
 class Group(Generic[Member]):
-    """Steps that are executed together, with the callers that wait; a group is ended once."""
+    """
+    Steps that are executed together, with the callers that wait; a group is ended once.
+
+    timer: calls when the group is overdue; None if it never is.
+    """
 
     batcher: Batcher[Member]
     members: list[Member] = field(default_factory=list)
     keys: set[Hashable] = field(default_factory=set)
+    timer: asyncio.TimerHandle | None = None
 
     def end(self, outcomes: Sequence[Any]) -> None:
         """Give each step its outcome, in order."""
@@ -226,9 +230,8 @@ class TaskBatcher(Batcher[Waiting[Step, Outcome]], Generic[Step, Outcome]):
         group = self._chosen()
         if group is None:
             return
-        late = None
         if self._patience < math.inf:
-            late = asyncio.get_running_loop().call_later(self._patience, self._is_late, group)
+            self._expect(group)
         try:
             outcomes = await self._execute([member.step for member in group.members])
         except Exception as error:
@@ -236,11 +239,17 @@ class TaskBatcher(Batcher[Waiting[Step, Outcome]], Generic[Step, Outcome]):
         else:
             group.end(outcomes)
         finally:
-            if late is not None:
-                late.cancel()
+            if group.timer is not None:
+                group.timer.cancel()
+
+    def _expect(self, group: "Group[Waiting[Step, Outcome]]") -> None:
+        loop = asyncio.get_running_loop()
+        group.timer = loop.call_later(self._patience, self._is_late, group)
 
     def _is_late(self, group: "Group[Waiting[Step, Outcome]]") -> None:
-        if self._overdue is None:
-            self._overdue = group
-            if self._waiting:
-                self._begin_another()
+        if self._overdue is not None:
+            self._expect(group)
+            return
+        self._overdue = group
+        if self._waiting:
+            self._begin_if_room()
