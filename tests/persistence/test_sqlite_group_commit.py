@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
@@ -485,6 +485,68 @@ async def test_a_lock_of_another_is_waited_for_in_the_thread(quick: StepThread, 
 
     assert ticks > 10
     await grow_calm(quick, of)
+
+
+@pytest.mark.parametrize("callers", [1, 2])
+async def test_closing_waits_for_callers_that_have_just_come(
+    quick: StepThread, path: Path, callers: int
+) -> None:
+    """They were taken, although none of them has a step under way or waiting yet."""
+    of = Where()
+    await grow_calm(quick, of)
+    coming = [asyncio.create_task(where(quick, of)) for _ in range(callers)]
+    await asyncio.sleep(0)
+
+    await quick.close()
+
+    assert [caller.done() for caller in coming] == [True] * callers
+    assert kept(path) == list(range(1, CALM + 2 + callers))
+
+
+async def test_closing_waits_for_a_caller_that_has_just_come_and_meets_a_lock(
+    quick: StepThread, path: Path
+) -> None:
+    of = Where()
+    await grow_calm(quick, of)
+    with locked(path):
+        coming = asyncio.create_task(where(quick, of))
+        await asyncio.sleep(0)
+
+        await quick.close()
+
+        assert coming.done()
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        await coming
+
+
+async def test_after_a_cancelled_caller_the_next_one_is_alone(quick: StepThread) -> None:
+    of = Where()
+    await grow_calm(quick, of)
+    cancelled = asyncio.create_task(where(quick, of))
+    await asyncio.sleep(0)
+
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+
+    assert await where(quick, of) == "loop"
+
+
+async def test_a_group_that_fails_to_begin_is_not_under_way(
+    quick: StepThread, thread: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(function: Callable[[], None]) -> None:
+        raise MemoryError
+
+    of = Where()
+    await grow_calm(quick, of)
+
+    with monkeypatch.context() as shortage:
+        shortage.setattr(thread, "call", fail)
+        with pytest.raises(MemoryError):
+            await where(quick, of, is_small=False)
+
+    assert await where(quick, of) == "loop"
 
 
 async def test_a_step_that_fails_in_the_loop_fails_as_in_the_thread(

@@ -124,6 +124,8 @@ class StepThread:
         self._follows_loop = follows_loop
         self._steps = CallBatcher[_PendingStep](self._begin, most=MAX_GROUP, pause=_PAUSE)
         self._is_open = False
+        # How many callers wait for an iteration of the loop: they have no step in the batcher yet.
+        self._arriving = 0
 
     def opened(
         self, connection: sqlite3.Connection, thread: Thread, *, lock_timeout: float | None = None
@@ -141,13 +143,15 @@ class StepThread:
         self._lock_timeout = lock_timeout
         self._waits_for_locks = True
         self._calm = 0
-        self._together: list[None] = []
         self._is_under_way = False
         self._is_open = True
 
     async def close(self) -> None:
         """Take no more steps, and return when all steps that were taken have their outcomes."""
         self._is_open = False
+        # They arrive in the next iteration. An asyncio.Event would cost each lone caller time.
+        while self._arriving:  # noqa: ASYNC110
+            await asyncio.sleep(0)
         await self._steps.finished()
 
     async def run(
@@ -177,10 +181,11 @@ class StepThread:
         return value
 
     def _begin(self, group: _Group) -> None:
-        self._is_under_way = True
         if self._pinning is not None:
             self._pinning.repin()
         self._thread.call(partial(self._in_thread, group))
+        # Last: if the call fails, no group is under way. `_end` runs later, in the event loop.
+        self._is_under_way = True
 
     def _end(self, group: _Group, outcomes: list[Outcome]) -> None:
         try:
@@ -198,11 +203,15 @@ class StepThread:
 
     async def _has_come_alone(self) -> bool:
         """Wait, as a group does, for callers in this iteration of the loop; True if none came."""
-        together = self._together
-        together.append(None)
-        await asyncio.sleep(0)
-        self._together = []
-        return len(together) == 1
+        is_first = self._arriving == 0
+        self._arriving += 1
+        try:
+            await asyncio.sleep(0)
+            return is_first and self._arriving == 1
+        finally:
+            # `close` can't run until this caller has its outcome, or a step in the batcher: nothing
+            # is awaited in between.
+            self._arriving -= 1
 
     def _at_once(self, step: Step[Any], then: Callable[[Any], None] | None) -> Outcome | None:
         """Execute a step in the loop's thread; None: it failed, without effect."""
