@@ -1,8 +1,10 @@
 """Launches forked from a warm interpreter."""
 
+import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +149,9 @@ def test_a_forked_launch_can_be_killed(
         ),
         ("import os; os.kill(os.getpid(), 11)", "import", "ended Python with signal 11"),
         ("import os; os.kill(os.getpid(), 9)", "ended", "exit code -9"),
+        ("raise MemoryError", "ended", "MemoryError"),
+        ("import errno; raise OSError(errno.EMFILE, 'no more')", "ended", "no more"),
+        ("open('/gone')", "import", "FileNotFoundError"),
     ],
 )
 def test_an_image_that_can_not_be_forked_says_why(
@@ -167,6 +172,48 @@ def test_an_image_that_can_not_be_forked_says_why(
         return
     assert answer["problem"] == problem
     assert text in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (SyntaxError("no Python"), "import"),
+        (ValueError("a null byte"), "import"),
+        (OSError(errno.EIO, "a disk fails"), "ended"),
+        (MemoryError("none is left"), "ended"),
+        (AttributeError("half installed"), "ended"),
+    ],
+)
+def test_only_a_program_that_is_no_python_is_the_images_fault(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, problem: str
+) -> None:
+    """After any other error the launch is tried again."""
+
+    def found(_name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(interpreter, "_found", found)
+    ours, its = socket.socketpair()
+    with ours, its:
+        answer = interpreter._launched(ours, {"argv": ["program"]}, its.fileno())
+
+    assert (answer["problem"], str(error) in answer["text"]) == (problem, True)
+
+
+def test_a_machine_without_files_for_the_check_is_not_the_images_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the import left can't be looked at then."""
+
+    def listed(_path: str) -> list[str]:
+        raise OSError(errno.EMFILE, "no more")
+
+    monkeypatch.setattr(os, "listdir", listed)
+
+    answer = interpreter._checked(-1)
+
+    assert answer is not None
+    assert (answer["problem"], "no more" in answer["text"]) == ("ended", True)
 
 
 def test_a_thread_that_is_about_to_be_forgotten_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ each launch.
 """
 
 import array
+import errno
 import gc
 import importlib.util
 import json
@@ -39,6 +40,9 @@ _MAX_LINE = 8 * 1024 * 1024
 _TRY_AGAIN = 4
 """The exit code of a launch that failed before any code of the image ran."""
 
+_OF_THE_MACHINE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE})
+"""Errors of the machine or its file systems; the same import may succeed later."""
+
 _THREADS_END = 0.1
 """Seconds for which the system may still list an ended thread."""
 
@@ -49,7 +53,7 @@ def main(arguments: list[str]) -> int:
     if sys.path[:1] == [str(Path(__file__).parent)]:
         del sys.path[0]
     orders = socket.socket(fileno=int(arguments[0]))
-    answer = _imported(arguments[1:]) or _unforkable(orders.fileno()) or {"ready": True}
+    answer = _imported(arguments[1:]) or _checked(orders.fileno()) or {"ready": True}
     # Frozen, because in a forked process the collector would copy the page of each tracked object.
     gc.collect()
     gc.freeze()
@@ -64,9 +68,26 @@ def _imported(modules: list[str]) -> dict[str, Any] | None:
     try:
         for module in modules:
             _import(module)
-    except BaseException:
-        return {"problem": "import", "text": traceback.format_exc()}
+    except BaseException as error:
+        return _failed(is_the_images=not _is_of_the_machine(error))
     return None
+
+
+def _is_of_the_machine(error: BaseException) -> bool:
+    """Return whether an import failed for want of memory or files, or because a disk failed."""
+    if isinstance(error, OSError):
+        return error.errno in _OF_THE_MACHINE
+    return isinstance(error, MemoryError)
+
+
+def _failed(*, is_the_images: bool) -> dict[str, Any]:
+    """
+    Return the answer for the current error.
+
+    The problem "import" marks the image as one that can't be run. After "ended" the spawner ends
+    this interpreter, and the launch is tried again.
+    """
+    return {"problem": "import" if is_the_images else "ended", "text": traceback.format_exc()}
 
 
 def _import(module: str) -> None:
@@ -76,6 +97,14 @@ def _import(module: str) -> None:
     except ImportError:
         if not module.startswith("?"):
             raise
+
+
+def _checked(ours: int) -> dict[str, Any] | None:
+    try:
+        return _unforkable(ours)
+    except OSError:
+        # Without an answer the spawner would take the end of this process for the import's fault.
+        return _failed(is_the_images=False)
 
 
 def _unforkable(ours: int) -> dict[str, Any] | None:
@@ -118,14 +147,16 @@ def _launched(orders: socket.socket, order: dict[str, Any], received: int) -> di
     """
     Fork twice, so that the process becomes a child of the spawner, which gets its exit code.
 
-    The answer is the pid, or the problem of an image that has its own program, which is no Python.
+    The answer is the pid, or the problem: of the image if its program is no Python.
     """
     if "argv" in order:
         # Before the fork, so that it is found once.
         try:
             _found(order["argv"][0])
+        except (SyntaxError, ValueError):
+            return _failed(is_the_images=True)
         except BaseException:
-            return {"problem": "import", "text": traceback.format_exc()}
+            return _failed(is_the_images=False)
     reading, writing = os.pipe()
     middle = os.fork()
     if middle == 0:

@@ -23,9 +23,10 @@ class NotWarm(Exception):
     """
     A launch can't be forked from the warm interpreter.
 
-    `problem` is "import" if the image's import failed: the text has the traceback. It is "threads"
-    or "sockets" if the import left threads or sockets: then each launch needs a new interpreter. It
-    is "ended" if the interpreter has died: try again.
+    `problem` is "import" if the image's import failed by its own fault, or its program is no
+    Python: the text has the traceback. It is "threads" or "sockets" if the import left threads or
+    sockets: then each launch needs a new interpreter. It is "ended" if the interpreter has died, or
+    gave up because the machine lacks memory or files: try again.
     """
 
     def __init__(self, problem: str, text: str) -> None:
