@@ -1,12 +1,16 @@
 """Which environment is asked, and times and states in words."""
 
+import logging
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from runtara_cli import access, codes, errors, words
 from runtara_cli.access import VARIABLE, Access
+from runtara_cli.cli import runtara
 from runtara_cli.dev_file import DevFile
 from runtara_protocol.quic.certificates import LocalAuthority
 from runtara_sdk.errors import ConnectionFailed, ServerNotTrusted
@@ -74,8 +78,26 @@ def test_where_no_address_is_named_the_ways_to_name_one_are(
 
     said, _ = errors.described(ConnectionFailed("gone"), Access())
 
-    assert "no .runtara/ is in this folder or above it, so that the default address was" in said
+    unread = "no .runtara/ that can be read is in this folder or above it, so that the default"
+    assert unread in said
     assert "Or start one here, or name one by --address or RUNTARA_ENVIRONMENT_ADDR" in said
+
+
+def test_only_a_command_silences_the_log_of_connections(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """`runtara dev` has a client as well, and serves others."""
+    monkeypatch.setenv("RUNTARA_CONNECT_TIMEOUT_MS", "1")
+    log = logging.getLogger("quic")
+    request.addfinalizer(partial(log.setLevel, log.level))
+    log.setLevel(logging.ERROR)
+
+    Access("127.0.0.1:9").client()
+    of_a_client = log.level
+    result = CliRunner().invoke(runtara, ["list", "--address", "127.0.0.1:9"])
+
+    assert (of_a_client, log.level) == (logging.ERROR, logging.CRITICAL)
+    assert result.exit_code == codes.UNREACHABLE
 
 
 def test_an_untrusted_environment_is_not_said_to_be_out_of_reach() -> None:

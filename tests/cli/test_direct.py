@@ -110,6 +110,10 @@ def test_a_database_that_can_not_be_had_is_said_to_be_so(
     ("arguments", "said"),
     [
         (("--address", "127.0.0.1:1", "list"), "A command's options stand after its name."),
+        (("schedules", "--tenant", "t", "list"), "A command's options stand after its name."),
+        (("--overlap=skip", "schedules", "add"), "A command's options stand after its name."),
+        (("--hepl",), "No such option '--hepl'. Did you mean"),
+        (("--verison",), "No such option '--verison'.\n"),
         (("list", "--address", "127.0.0.1"), "'--address': takes host:port"),
         (("start", "hello", "@missing.json"), "missing.json: No such file or directory"),
     ],

@@ -1,6 +1,5 @@
 """Finds a command's environment: named by an option or a variable, or that of `runtara dev`."""
 
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,12 +39,21 @@ class Access:
             return direct.opened(self.database_url)
         from runtara_management_sdk import ManagementClient, ManagementSettings
 
-        # What ends a connection is in the error of the call; aioquic would print it as well.
-        logging.getLogger("quic").setLevel(logging.CRITICAL)
-
         return ManagementClient(
             ManagementSettings(environment_addr=self.environment_addr, tls_ca=self.tls_ca)
         )
+
+
+def silence_connections() -> None:
+    """
+    Let aioquic log nothing in this process; only for a process that is a command.
+
+    What ends a connection is in the error of the call, and aioquic would print it as well.
+    """
+    # Only now: --help needs no log.
+    import logging
+
+    logging.getLogger("quic").setLevel(logging.CRITICAL)
 
 
 def find(

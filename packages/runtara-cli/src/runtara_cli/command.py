@@ -90,6 +90,7 @@ def _carried_out(
         async with way.client() as client:
             return await work(Session(client, way, out))
 
+    access.silence_connections()
     try:
         return asyncio.run(connected()) or codes.DONE
     except RuntaraError as error:

@@ -211,6 +211,7 @@ def _print(work: Callable[["ManagementClient"], Awaitable[object]]) -> None:
         async with access.find(None).client() as client:
             return await work(client)
 
+    access.silence_connections()
     try:
         result = asyncio.run(connected())
     except (RuntaraError, _Refused, OSError) as error:

@@ -62,7 +62,7 @@ def _reached_by(error: RuntaraError, way: Access) -> str:
             asked = "is the environment running there, and reachable by UDP?"
         return f"its address is from {origin}; {asked}"
     return (
-        f"go to the folder of a `runtara dev`: no {FOLDER}/ is in this folder or above it, so that"
-        " the default address was asked. Or start one here, or name one by --address or"
-        f" {VARIABLE}."
+        f"go to the folder of a `runtara dev`: no {FOLDER}/ that can be read is in this folder or"
+        " above it, so that the default address was asked. Or start one here, or name one by"
+        f" --address or {VARIABLE}."
     )

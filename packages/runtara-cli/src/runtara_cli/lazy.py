@@ -1,4 +1,4 @@
-"""A group of commands whose modules are imported when they are called."""
+"""Groups of commands; the modules of one kind are imported when their commands are called."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -6,7 +6,32 @@ from importlib import import_module
 import click
 
 
-class LazyGroup(click.Group):
+class Commands(click.Group):
+    """Commands by name. An option of a command that stands before the command's name is said so."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse what stands before the command; raises UsageError for a command's own option."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name not in _options_below(self, ctx):
+                raise
+            ctx.fail(f"{error.format_message()} A command's options stand after its name.")
+
+
+def _options_below(group: click.Group, ctx: click.Context) -> set[str]:
+    """Return the options of all commands of a group and of its groups."""
+    found: set[str] = set()
+    for name in group.list_commands(ctx):
+        one = group.get_command(ctx, name)
+        if one is not None:
+            found.update(*(each.opts + each.secondary_opts for each in one.params))
+        if isinstance(one, click.Group):
+            found |= _options_below(one, ctx)
+    return found
+
+
+class LazyGroup(Commands):
     """
     Commands by name, each the attribute `command` of its module.
 
@@ -21,13 +46,6 @@ class LazyGroup(click.Group):
         self._modules = {
             command: module for each in sections.values() for command, module in each.items()
         }
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse what stands before the command; raises UsageError for a command's own option."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            ctx.fail(f"{error.format_message()} A command's options stand after its name.")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name all commands, without importing any."""

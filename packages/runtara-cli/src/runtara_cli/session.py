@@ -28,6 +28,7 @@ class Session:
         if named is None:
             raise click.UsageError(
                 "name the tenant by --tenant NAME or RUNTARA_TENANT_ID; only folders of `runtara"
-                " dev` have a default tenant, and no .runtara/ is in this folder or above it"
+                " dev` have a default tenant, and no .runtara/ that can be read is in this folder"
+                " or above it"
             )
         return named

@@ -62,7 +62,7 @@ def newer_fields(request: pb.ListInstancesRequest) -> Mapping[int, str]:
 
 
 def require_known(filters: Mapping[int, str], answer: pb.ListInstancesResponse) -> None:
-    """Raise RequestNotKnown if the environment has ignored one of these filters."""
-    ignored = [filters[number] for number in filters if number not in answer.known_fields]
-    if ignored:
-        raise RequestNotKnown(f"the environment can't filter instances by {', '.join(ignored)}")
+    """Raise RequestNotKnown if the environment does not say that it knows all these filters."""
+    unknown = [filters[number] for number in filters if number not in answer.known_fields]
+    if unknown:
+        raise RequestNotKnown(f"the environment may not filter instances by {', '.join(unknown)}")

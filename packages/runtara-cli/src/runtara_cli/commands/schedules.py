@@ -7,7 +7,7 @@ import click
 
 from runtara_cli import options, words
 from runtara_cli.command import command as made
-from runtara_cli.lazy import SETTINGS
+from runtara_cli.lazy import SETTINGS, Commands
 from runtara_cli.output import Cell
 from runtara_cli.session import Session
 
@@ -20,7 +20,12 @@ _NAME = click.argument("name")
 _OVERLAPS = ("skip", "buffer_one", "allow", "cancel_other")
 
 
-@click.group("schedules", context_settings=SETTINGS, short_help="Start workflows by the clock.")
+@click.group(
+    "schedules",
+    cls=Commands,
+    context_settings=SETTINGS,
+    short_help="Start workflows by the clock.",
+)
 def command() -> None:
     """Start workflows at the ticks of a cron expression, each tick once over all environments."""
 
