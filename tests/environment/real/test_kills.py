@@ -15,7 +15,8 @@ from tests.support.server_process import environment as variables_with
 from runtara_domain.model.interventions import Retry
 from runtara_domain.status import State
 
-# An environment's estimate of the database's time is late by as long as an answer took.
+# An environment's estimate of the database's time is ahead or behind by at most the round trip of
+# its last renewal, which takes long on a loaded machine.
 CLOCKS_APART_S = 2
 
 

@@ -85,8 +85,10 @@ async def test_a_clock_that_is_sixty_seconds_off(fleet: Fleet, tmp_path: Path, o
     assert (ended.state, notes(tmp_path)) == (State.COMPLETED, ["begun", "died", "begun", "woken"])
     assert {one.environment_id for one in launches} == {wrong.environment_id}
     assert [one.cause for one in launches] == ["exited", "killed", "exited"]
-    # The environment's estimate of the database's time is late by as long as an answer took.
-    assert abs(launches[1].created_at - deadline) < timedelta(seconds=30)
+    # The environment's estimate of the database's time is ahead or behind by at most the round trip
+    # of its last renewal. A loaded machine may launch later.
+    late = launches[1].created_at - deadline
+    assert timedelta(seconds=-2) < late < timedelta(seconds=10)
     offsets = {
         one.environment_id: one.clock_offset_ms
         for one in await fleet.persistence.environments.page()

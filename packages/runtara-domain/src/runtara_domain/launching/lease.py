@@ -70,7 +70,8 @@ class LeaseKeeper:
         """
         Return the database's time, as estimated from the last renewal.
 
-        This machine's clock counts as right if the renewal does not show that it is wrong.
+        This machine's clock counts as right if the renewal does not show that it is wrong. So the
+        estimate may be ahead of the database, or behind it, by at most the renewal's round trip.
         """
         if self._database_now is None:
             return self._clock.now()
