@@ -122,8 +122,8 @@ async def test_fields_that_are_not_known_are_named_at_any_depth() -> None:
 async def test_a_missing_input_is_reported_with_its_shape() -> None:
     """The error says where to give it."""
     assert await refusal(fulfil, None) == [
-        "workflow 'fulfil' takes order, and there is no input: start an instance with one (a"
-        " process without an instance takes --input FILE)",
+        "workflow 'fulfil' takes order, and there is no input: give it with --input FILE where"
+        " you run it by hand, or at the instance's start",
         FULFIL,
     ]
 

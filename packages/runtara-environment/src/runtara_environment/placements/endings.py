@@ -47,7 +47,7 @@ def left_behind(folder: LaunchFolder) -> tuple[ProcessOutput | None, str]:
     """
     Return the valid `output.json` of a process, and the end of its output.
 
-    It reads files: call it in a thread.
+    It reads both files before it returns. Use `left_behind_soon` in an event loop.
     """
     stderr = storable(folder.tail(MAX_STDERR_BYTES).decode(errors="replace"))
     content = folder.read_output(MAX_STATE_BYTES)
@@ -61,7 +61,12 @@ def left_behind(folder: LaunchFolder) -> tuple[ProcessOutput | None, str]:
 
 
 async def left_behind_soon(folder: LaunchFolder) -> tuple[ProcessOutput | None, str]:
-    """Return the same as `left_behind`; a large output is read in a thread."""
+    """
+    Return the same as `left_behind`; a large output is read in a thread.
+
+    The log is read in the event loop if the output is small: at most its last 64 KiB, which the
+    process wrote on this machine a moment ago. A thread would take longer than the read.
+    """
     if folder.has_large_output():
         return await asyncio.to_thread(left_behind, folder)
     return left_behind(folder)

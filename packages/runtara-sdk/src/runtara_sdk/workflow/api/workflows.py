@@ -226,8 +226,8 @@ class Workflow(CoroutineFunction, Generic[P, R]):
             )
         if missing:
             raise InputRefused(
-                f"workflow {self.name!r} takes {', '.join(missing)}, and there is no input: start"
-                " an instance with one (a process without an instance takes --input FILE)\n"
+                f"workflow {self.name!r} takes {', '.join(missing)}, and there is no input: give"
+                " it with --input FILE where you run it by hand, or at the instance's start\n"
                 f"it takes {self._shape(names)}"
             )
         return {}

@@ -24,7 +24,8 @@ class RunStarted:
 
     `states` holds every saved state by its key; None: the core can't list them, so each is read by
     itself. `run`: the run's number, counted from 1; None: the core does not number runs.
-    `pending`: the answer of a poll without names since the run began; None: there was no poll yet.
+    `pending`: the signal that was pending when the run began, or the answer of a poll without names
+    since; None: neither is known.
     """
 
     input: bytes | None
