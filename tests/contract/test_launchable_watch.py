@@ -322,6 +322,62 @@ async def test_what_may_not_be_launched_calls_no_watch(
     assert (here.count, there.count) == (0, 0)
 
 
+async def bound_the_tenant(core: Persistence) -> None:
+    await core.limits.put(Limit(Scope.TENANT, TENANT, max_concurrent=1))
+
+
+async def bound_the_queue(core: Persistence) -> None:
+    await core.limits.put(Limit(Scope.QUEUE, TENANT, "mail", max_concurrent=1))
+
+
+async def bound_the_image(core: Persistence) -> None:
+    await core.limits.put(Limit(Scope.IMAGE, TENANT, "orders", max_concurrent=1))
+
+
+async def register_with_a_bound(core: Persistence) -> None:
+    await put_image(core, code=b"new", max_concurrent=1)
+
+
+async def bound_others(core: Persistence) -> None:
+    await core.limits.put(Limit(Scope.TENANT, "other", max_concurrent=1))
+    await core.limits.put(Limit(Scope.QUEUE, TENANT, "other", max_concurrent=1))
+    await put_image(core, "other", max_concurrent=1)
+
+
+BOUNDS: dict[str, tuple[Callable[[Persistence], Awaitable[None]], bool]] = {
+    "of its tenant": (bound_the_tenant, True),
+    "of its queue": (bound_the_queue, True),
+    "of its image": (bound_the_image, True),
+    "of a new version of its image": (register_with_a_bound, True),
+    "of others": (bound_others, False),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+async def test_a_limit_that_is_set_while_a_launch_is_open_counts_at_its_end(
+    persistence: Persistence, neighbour: Persistence, database: Database, name: str
+) -> None:
+    """The launch of a finished instance gives a place back under a limit that was set later."""
+    bound, is_told = BOUNDS[name]
+    await put_instance(database, State.RUNNING, "marker")
+    launched = await launch(persistence, "launched", queue="mail")
+    await bound(persistence)
+    ending = Ending(State.CANCELLED)
+    await persistence.instances.finish(Caller("launched"), ending, when=OPEN, at=NOW)
+    told, there = Told(), Launches()
+
+    async with neighbour.watch(told, launchable=there):
+        await database.put_custom_signal("marker", "before", b"")
+        await told.of("marker")
+        before = there.count
+        closing = Closing(launched.launch_id, KILLED)
+        await persistence.launches.close(closing, judge_as_usual, at=NOW)
+        await database.put_custom_signal("marker", "after", b"")
+        await told.of("marker")
+
+    assert (there.count > before) is is_told
+
+
 async def test_a_watch_that_has_ended_is_not_called(
     persistence: Persistence, database: Database
 ) -> None:

@@ -99,6 +99,14 @@ LAUNCHING = (
         (_LAUNCHER + "test_what_becomes_launchable_during_a_claim_is_claimed_next",),
     ),
     Mutant(
+        "The end of a launch asks for no claim, though its instance goes on.",
+        _ENGINE + "supervisor.py",
+        "Supervisor._judge",
+        "self.relaunchable()",
+        "pass",
+        (_LAUNCHER + "test_an_end_asks_for_a_claim_if_its_instance_goes_on",),
+    ),
+    Mutant(
         "The next moment that a claim tells is forgotten.",
         _ENGINE + "launcher.py",
         "Launcher._claim_once",

@@ -68,6 +68,26 @@ async def test_a_crash_is_launched_again_after_its_back_off(world: World) -> Non
         assert [one.cause for one in await world.launches("i")] == ["killed"] * 5
 
 
+async def test_an_end_asks_for_a_claim_if_its_instance_goes_on(world: World) -> None:
+    """It needs no watch for that; a final end asks for none."""
+    watch = world.persistence.watch
+    world.persistence.watch = lambda changed, **_: watch(changed)  # type: ignore[method-assign]  # Silent.
+    calls = world.count_calls()
+    async with world.launcher(crashes=CrashPolicy(first=timedelta(0))) as launcher:
+        await start(world, launcher, "i")
+        world.placement().crash("i")
+        await world.settle()
+        assert world.placement().living() == ["i"]
+        process = world.placement().of("i")
+        registered = await world.register(process)
+        await world.complete(process, registered.run)
+        calls.clear()
+        world.placement().exit("i", 0)
+        await world.settle()
+
+        assert (calls["close"], calls["claim"]) == (1, 0)
+
+
 async def test_at_rest_only_the_lease_is_renewed(world: World) -> None:
     """An environment without work asks nothing but the renewal for as long as it has none."""
     calls = world.count_calls()
@@ -585,6 +605,24 @@ async def test_processes_that_are_left_are_taken_up(world: World) -> None:
         world.placement().exit("i", 1)
         await world.settle()
         assert await world.state("i") is State.FAILED
+
+
+async def test_what_is_taken_up_gives_a_place_back_under_a_new_bound_of_tenants(
+    world: World,
+) -> None:
+    """The former environment claimed it without a bound, so its end is told by no watch."""
+    async with world.launcher(leaves_processes=True) as launcher:
+        await start(world, launcher, "i")
+    async with world.launcher(tenant_limit=1) as launcher:
+        await start(world, launcher, "j")
+        assert world.placement().living() == ["i"]
+        process = world.placement().of("i")
+        registered = await world.register(process)
+        await world.complete(process, registered.run)
+        world.placement().exit("i", 0)
+        await world.settle()
+
+        assert world.placement().living() == ["j"]
 
 
 async def test_launches_of_a_lost_environment_are_taken_over(world: World) -> None:

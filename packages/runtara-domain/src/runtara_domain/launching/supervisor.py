@@ -48,7 +48,8 @@ class Watched:
     A launch of this environment.
 
     row: as last read; None before the first read. taken: the last taken measure. gone: set when the
-    launch has its verdict.
+    launch has its verdict. is_taken_up: a former environment of this id claimed it, maybe without
+    the bound for tenants that this one has.
     """
 
     launch_id: str
@@ -59,6 +60,7 @@ class Watched:
     row: OpenLaunch | None = None
     due_seen_at: datetime | None = None
     taken: Measure | None = None
+    is_taken_up: bool = False
 
     @property
     def counts(self) -> bool:
@@ -72,8 +74,9 @@ class Supervisor:
     Starts processes, takes measures against them by their rows, and closes their launches.
 
     freed: called whenever a slot may have become free. relaunchable: called when a launch has ended
-    whose instance has not. spawn: runs a coroutine in the background;
-    if that fails, the environment ends. All methods must be called in the event loop.
+    whose instance has not, or that was taken up; of other places under limits the watch tells.
+    spawn: runs a coroutine in the background; if that fails, the environment ends. All methods must
+    be called in the event loop.
     """
 
     persistence: Persistence
@@ -119,7 +122,8 @@ class Supervisor:
             image = None
             if row.image_id is not None:
                 image = await self.persistence.images.get(row.image_id)
-            self._watch(row.launch_id, row.instance_id, image).row = row
+            watched = self._watch(row.launch_id, row.instance_id, image)
+            watched.row, watched.is_taken_up = row, True
         for placement in self.placements.values():
             await placement.take_up(
                 [row for row in rows if self.watched[row.launch_id].placement is placement]
@@ -293,7 +297,8 @@ class Supervisor:
         if not self.watched:
             self._emptied.set()
         self.freed()
-        if closed.after is None or not closed.after.is_final:
+        is_final = closed.after is not None and closed.after.is_final
+        if not is_final or (watched is not None and watched.is_taken_up):
             self.relaunchable()
 
     def _verdict(self, end: LaunchEnd, instance: LaunchedInstance) -> Verdict:

@@ -17,7 +17,7 @@ from runtara_domain.model.limits import Limit, Scope
 from runtara_domain.model.stored_images import Image
 from runtara_domain.status import State
 from runtara_persistence import records, stored
-from runtara_persistence.memory import launching
+from runtara_persistence.memory import bounding, launching
 from runtara_persistence.memory.rows import ChunkRow, ImageRow, InstanceRow
 from runtara_persistence.memory.store import OnStore, step
 
@@ -204,7 +204,8 @@ class MemoryImages(OnStore):
         if image.max_concurrent is not None:
             key = (Scope.IMAGE.value, image.tenant_id, image.name)
             known = self._store.limits.get(key, Limit(Scope.IMAGE, image.tenant_id, image.name))
-            self._store.limits[key] = replace(known, max_concurrent=image.max_concurrent)
+            limit = replace(known, max_concurrent=image.max_concurrent)
+            bounding.bound(self._store, limit)
 
     def _move_stuck(self, new: ImageRow, at: datetime) -> None:
         """Move instances that are blocked or can't be launched with older versions to this one."""

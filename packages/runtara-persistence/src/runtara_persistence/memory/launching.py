@@ -275,6 +275,8 @@ def close_open_launch(store: Store, row: InstanceRow, at: datetime) -> str | Non
     if launch is not None and launch.closed_at is None:
         launch.closed_at, launch.cause = at, "superseded"
         launch.run = run_of_launch(row)
+        if launch.is_bounded:
+            store.watchers.tell_launchable()
     return launch_id
 
 
@@ -321,8 +323,8 @@ def close(store: Store, closing: Closing, judge: Judge, at: datetime) -> Closed:
         row.error = row.error or decision.explanation
         if not before.is_final:
             _settle(store, row, decision.settlement, at)
+    store.tell_of_end(launch, row, at)
     _forget_old(store, row)
-    store.watchers.tell_launchable()
     return Closed(
         is_closed=True,
         instance_id=row.instance_id,

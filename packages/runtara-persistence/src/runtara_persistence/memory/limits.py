@@ -6,7 +6,7 @@ from datetime import datetime
 
 from runtara_domain import values
 from runtara_domain.model.limits import Hold, Limit, LimitUse, Scope
-from runtara_persistence.memory import launching
+from runtara_persistence.memory import bounding, launching
 from runtara_persistence.memory.rows import InstanceRow
 from runtara_persistence.memory.store import OnStore, step
 
@@ -18,7 +18,7 @@ class MemoryLimits(OnStore):
     def put(self, limit: Limit) -> bool:
         key = (limit.scope.value, limit.tenant_id, limit.name)
         is_new = key not in self._store.limits
-        self._store.limits[key] = limit
+        bounding.bound(self._store, limit)
         self._store.watchers.tell_launchable()
         return is_new
 

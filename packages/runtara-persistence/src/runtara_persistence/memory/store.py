@@ -102,6 +102,14 @@ class Store:
         if row.state is State.RUNNING and row.launch_id is None and row.ended_run == row.run_epoch:
             self.watchers.tell_launchable()
 
+    def tell_of_end(self, launch: LaunchRow, row: InstanceRow, at: datetime) -> None:
+        """Tell of a closed launch, if it gives a place back or its instance goes on."""
+        after = row.launch_after
+        is_soon = after is None or after < at + LAUNCHABLE_WITHIN
+        goes_on = row.launch_id is None and not row.state.is_final and is_soon
+        if launch.is_bounded or goes_on:
+            self.watchers.tell_launchable()
+
     def admitted(
         self, caller: Caller, when: Condition
     ) -> tuple[InstanceRow | None, RunState | None]:

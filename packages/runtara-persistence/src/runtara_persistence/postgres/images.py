@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import MAX_CHUNK_BYTES, DeletedImage, RegisteredImage
+from runtara_domain.model.limits import Scope
 from runtara_domain.status import OPEN
 from runtara_persistence import queries, records, stored
 from runtara_persistence.postgres import moves, rows
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from runtara_persistence.postgres.database import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "images.sql")
+_BOUND = queries.load("runtara_persistence.postgres", "limits.sql")["bound"]
 _BLOCK = queries.load("runtara_persistence.postgres", "instances.sql")["block"]
 
 
@@ -75,6 +77,9 @@ class PostgresImages(OnDatabase):
         stuck = await connection.fetch(_SQL["register.move_stuck"], *name, image.image_id)
         blocked = [each["instance_id"] for each in stuck if each["is_blocked"]]
         await moves.unblock(connection, blocked, at)
+        if image.max_concurrent is not None:
+            # After the instances: a step that closes a launch locks its instance first, too.
+            await connection.execute(_BOUND, Scope.IMAGE.value, *name)
         await connection.execute(_SQL["tell"])
         return RegisteredImage(image, created=True)
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from runtara_domain import values
 from runtara_domain.model.limits import LimitUse
 from runtara_persistence import queries, records
-from runtara_persistence.postgres.database import OnDatabase
+from runtara_persistence.postgres.database import OnDatabase, transact
 
 if TYPE_CHECKING:
     from runtara_domain.model.limits import Hold, Limit, Scope
+    from runtara_persistence.postgres.database import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "limits.sql")
 
@@ -20,19 +21,19 @@ _SQL = queries.load("runtara_persistence.postgres", "limits.sql")
 class PostgresLimits(OnDatabase):
     """Fits `runtara_domain.ports.limits.Limits`."""
 
-    async def put(self, limit: Limit) -> bool:
+    @transact("set a limit")
+    async def put(self, connection: Connection, limit: Limit) -> bool:
         period = limit.rate_period
-        [row] = await self._database.write(
-            "set a limit",
+        key = (limit.scope.value, limit.tenant_id, limit.name)
+        [row] = await connection.fetch(
             _SQL["put"],
-            limit.scope.value,
-            limit.tenant_id,
-            limit.name,
+            *key,
             limit.max_concurrent,
             limit.per_environment,
             limit.rate,
             None if period is None else period // timedelta(milliseconds=1),
         )
+        await connection.execute(_SQL["bound"], *key)
         return bool(row["is_new"])
 
     async def remove(self, scope: Scope, tenant_id: str, name: str = "") -> int | None:

@@ -1,4 +1,4 @@
-"""Starting instances, within one transaction."""
+"""Starting instances, within one transaction or in one statement."""
 
 import json
 from datetime import datetime, timedelta

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import MAX_CHUNK_BYTES, DeletedImage, RegisteredImage
+from runtara_domain.model.limits import Scope
 from runtara_persistence import queries, records, stored
 from runtara_persistence.sqlite import moves, rows
 from runtara_persistence.sqlite.database import OnDatabase, read, write
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from runtara_domain.model.stored_images import Image
 
 _SQL = queries.load("runtara_persistence.sqlite", "images.sql")
+_BOUND = queries.load("runtara_persistence.sqlite", "limits.sql")["bound"]
 
 
 class SqliteImages(OnDatabase):
@@ -75,6 +77,7 @@ class SqliteImages(OnDatabase):
             connection.execute(
                 _SQL["register.bound"], {**name, "max_concurrent": image.max_concurrent}
             )
+            connection.execute(_BOUND, {**name, "scope": Scope.IMAGE.value})
         _move_stuck(connection, image, to_text(at))
         connection.execute(_SQL["tell"])
         return RegisteredImage(image, created=True)

@@ -37,6 +37,7 @@ class SqliteLimits(OnDatabase):
         }
         is_new = connection.execute(_SQL["exists"], row).fetchone() is None
         connection.execute(_SQL["put"], row)
+        connection.execute(_SQL["bound"], row)
         return is_new
 
     @write("take a limit away")

@@ -15,6 +15,25 @@ put AS (
 )
 SELECT NOT EXISTS (SELECT FROM known) AS is_new;
 
+-- name: bound
+-- The triggers tell of the place that a launch gives back only if it is marked as bounded.
+UPDATE launches
+SET is_bounded = TRUE
+WHERE launch_id IN (
+    SELECT l.launch_id
+    FROM launches AS l
+    WHERE l.closed_at IS NULL
+        AND NOT l.is_bounded
+        AND l.tenant_id = $2
+        AND CASE $1::text
+            WHEN 'image' THEN l.image_name = $3::text
+            WHEN 'queue' THEN l.queue = $3::text
+            ELSE TRUE
+        END
+    ORDER BY l.launch_id COLLATE "C"
+    FOR NO KEY UPDATE
+);
+
 -- name: remove
 WITH known AS MATERIALIZED (
     SELECT scope FROM limits WHERE scope = $1 AND tenant_id = $2 AND name = $3 FOR UPDATE

@@ -16,6 +16,19 @@ SET max_concurrent = excluded.max_concurrent,
     rate = excluded.rate,
     rate_period_ms = excluded.rate_period_ms;
 
+-- name: bound
+-- The triggers tell of the place that a launch gives back only if it is marked as bounded.
+UPDATE launches
+SET is_bounded = TRUE
+WHERE closed_at IS NULL
+    AND NOT is_bounded
+    AND tenant_id = :tenant_id
+    AND CASE :scope
+        WHEN 'image' THEN image_name = :name
+        WHEN 'queue' THEN queue = :name
+        ELSE TRUE
+    END;
+
 -- name: remove.in_queue
 SELECT count(*)
 FROM instances INDEXED BY idx_instances_queue
