@@ -45,4 +45,6 @@ class Reference:
     def _rows(self, table: str) -> list[Row]:
         held = getattr(self.persistence.store, table)
         rows = held.values() if isinstance(held, dict) else held
+        # In the order in which they were stored: a checkpoint that gets another name moves.
+        rows = sorted(rows, key=lambda row: getattr(row, "id", 0))
         return [{each.name: getattr(row, each.name) for each in fields(row)} for row in rows]
