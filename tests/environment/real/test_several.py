@@ -23,7 +23,7 @@ async def drain(fleet: Fleet, environment: EnvironmentProcess) -> None:
     """Have an environment launch nothing more."""
     environments = fleet.persistence.environments
     assert await environments.drain(environment.environment_id, draining=True)
-    await environment.said("drained")
+    await environment.said("is draining")
 
 
 @pytest.mark.long
