@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import MAX_CHUNK_BYTES, DeletedImage, RegisteredImage
-from runtara_domain.model.limits import Scope
 from runtara_domain.status import OPEN
 from runtara_persistence import queries, records, stored
 from runtara_persistence.postgres import moves, rows
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 _SQL = queries.load("runtara_persistence.postgres", "images.sql")
 _BOUND = queries.load("runtara_persistence.postgres", "limits.sql")["bound"]
+_OF_AN_IMAGE = "image"
+"""`Scope.IMAGE`, whose module commands that only read need not import."""
 _BLOCK = queries.load("runtara_persistence.postgres", "instances.sql")["block"]
 
 
@@ -79,7 +80,7 @@ class PostgresImages(OnDatabase):
         await moves.unblock(connection, blocked, at)
         if image.max_concurrent is not None:
             # After the instances: a step that closes a launch locks its instance first, too.
-            await connection.execute(_BOUND, Scope.IMAGE.value, *name)
+            await connection.execute(_BOUND, _OF_AN_IMAGE, *name)
         await connection.execute(_SQL["tell"])
         return RegisteredImage(image, created=True)
 
