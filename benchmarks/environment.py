@@ -41,6 +41,7 @@ from benchmarks.environments import (
     pss,
     rss,
 )
+from runtara_management_sdk import Scope
 
 Report = dict[str, Any]
 _BEGINNINGS = ("started", "signalled", "due")
@@ -226,6 +227,7 @@ async def waking(url: str, folder: Path, options: argparse.Namespace) -> Report:
                 if launch.instance_id in set(names)
             ]
         )
+        alone = await _launched_alone(here, image, options.waking)
         async with floor(here) as bare:
             before, machine = {"environment": cpu(here.pid), "parent": cpu(bare.pid)}, idle()
             found = await bare.launches(options.waking, 32)
@@ -239,6 +241,7 @@ async def waking(url: str, folder: Path, options: argparse.Namespace) -> Report:
     last, over = max(moments) - due.timestamp(), ended - due.timestamp()
     print(f"{options.waking} due at once, 32 slots")
     print(f"  all at their first line after {last:.1f} s, all over after {over:.1f} s")
+    print(f"  as many launches that nothing wakes: {alone:.1f} s; {over / alone:.2f} of it")
     print(f"  as many forks of the floor: {beside:.1f} s; {last / beside:.2f} and", end=" ")
     print(f"{over / beside:.2f} of it")
     for name, parts, rest in (("launch", used, unused), ("floor", below, unused_below)):
@@ -246,7 +249,21 @@ async def waking(url: str, folder: Path, options: argparse.Namespace) -> Report:
             f"{part} {seconds / options.waking * 1000:.1f}" for part, seconds in parts.items()
         )
         print(f"  CPU of a {name}, ms: {shares}; unused {rest / options.waking * 1000:.1f}")
-    return {"first line": last, "over": over, "floor": beside, "cpu": used, "floor's cpu": below}
+    figures: Report = {"first line": last, "over": over, "alone": alone, "floor": beside}
+    return figures | {"cpu": used, "floor's cpu": below}
+
+
+async def _launched_alone(here: Environment, image: str, count: int) -> float:
+    """Give the time that as many launches take of instances that have been started before."""
+    await here.client.environments.hold(Scope.TENANT, TENANT)
+    instances = here.client.instances
+    started = [await instances.start(TENANT, image_id=image) for _ in range(count)]
+    await here.client.environments.release(Scope.TENANT, TENANT)
+    released = time.time()
+    for one in started:
+        await here.marks.moment(one.instance_id, "started")
+    await here.at_rest()
+    return time.time() - released
 
 
 _ASLEEP = """
