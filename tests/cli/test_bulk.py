@@ -296,7 +296,7 @@ def test_an_environment_that_ignores_a_filter_changes_nothing(
     assert (refused.exit_code, listed.exit_code, others.exit_code) == (
         codes.REFUSED, codes.REFUSED, codes.DONE,
     )  # fmt: skip
-    assert "may not filter instances by workflow" in refused.stderr
+    assert "does not confirm that it filters by workflow" in refused.stderr
     assert "the environment is older than this command: update it" in refused.stderr
     assert (listed.stdout, len(others.stdout.splitlines())) == ("", MANY + 1)
     assert many.asked("SELECT instance_id, status FROM instances") == before

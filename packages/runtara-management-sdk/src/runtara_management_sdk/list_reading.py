@@ -65,4 +65,7 @@ def require_known(filters: Mapping[int, str], answer: pb.ListInstancesResponse) 
     """Raise RequestNotKnown if the environment does not say that it knows all these filters."""
     unknown = [filters[number] for number in filters if number not in answer.known_fields]
     if unknown:
-        raise RequestNotKnown(f"the environment may not filter instances by {', '.join(unknown)}")
+        raise RequestNotKnown(
+            f"the environment does not confirm that it filters by {', '.join(unknown)}, so the list"
+            " could be too wide: update the environment, or ask without this filter"
+        )

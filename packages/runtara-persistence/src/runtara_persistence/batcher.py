@@ -149,7 +149,7 @@ class Group(Generic[Member]):
     """
     Steps that are executed together, with the callers that wait; a group is ended once.
 
-    timer: calls when the group is overdue; None if it never is.
+    timer: fires when the group becomes overdue; None if the batcher has no patience limit.
     """
 
     batcher: Batcher[Member]

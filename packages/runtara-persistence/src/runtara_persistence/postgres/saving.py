@@ -35,10 +35,10 @@ _MOST_SAVES = 128
 """The most saves that share a statement."""
 _GROUPS = 1
 """
-How many groups of saves are under way at once; while one is committed, the next one forms.
+How many groups of saves are under way at once, besides one that is overdue.
 
-A statement and its commit cost as much as some fifteen of its rows. Of two groups at once, each
-would be half as large.
+While a group is committed, the next one forms. A statement and its commit cost as much as some
+fifteen of its rows. Of two groups at once, each would be half as large.
 """
 _PATIENCE = 0.05
 """Seconds after which a group, such as one on a connection that died, no longer delays the next."""
