@@ -35,7 +35,7 @@ from runtara_sdk.workflow.values.coroutine_function import CoroutineFunction
 from runtara_sdk.workflow.values.form import Form
 from runtara_sdk.workflow.values.function import Arguments, Function, noted
 from runtara_sdk.workflow.values.identity import Identity, qualified
-from runtara_sdk.workflow.values.misspelt import check_known
+from runtara_sdk.workflow.values.option_names import check_known
 
 logger = get_logger(__name__)
 

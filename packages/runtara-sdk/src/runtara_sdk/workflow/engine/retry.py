@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from runtara_sdk.workflow.duration import Duration, duration
 from runtara_sdk.workflow.user_objects import asked, attribute, is_a, shown, text_of
-from runtara_sdk.workflow.values.misspelt import check_known
+from runtara_sdk.workflow.values.option_names import check_known
 
 Kinds = type[Exception] | tuple[type[Exception], ...]
 """One class of errors or several."""

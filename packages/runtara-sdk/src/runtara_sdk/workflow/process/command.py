@@ -35,7 +35,7 @@ from runtara_sdk.workflow.errors import (
 from runtara_sdk.workflow.process import leaving, loading, outputs
 from runtara_sdk.workflow.process.interrupts import INTERRUPTED, Interrupts
 from runtara_sdk.workflow.process.leaving import Door, Leave, Manner
-from runtara_sdk.workflow.values.forks import EndsForks
+from runtara_sdk.workflow.values.forked_processes import EndsForks
 from runtara_sdk.workflow.values.tracebacks import format_traceback
 
 if TYPE_CHECKING:

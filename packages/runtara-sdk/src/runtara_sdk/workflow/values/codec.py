@@ -18,9 +18,10 @@ from pydantic_core import to_json
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.errors import NotSerializable, StateUnreadable
 from runtara_sdk.workflow.user_objects import shown, text_of
-from runtara_sdk.workflow.values import doubts, schema
+from runtara_sdk.workflow.values import schema, serializability
 from runtara_sdk.workflow.values.form import Form
-from runtara_sdk.workflow.values.losses import losses
+from runtara_sdk.workflow.values.round_trip import losses
+from runtara_sdk.workflow.values.serializability import annotation_name
 
 logger = get_logger(__name__)
 
@@ -127,19 +128,19 @@ def _refused(what: str, value: object, annotation: object, reason: str) -> NotSe
     try:
         own = _by_itself(_adapter_for(what, Any), value)
     except Exception:  # The user's serializers may raise anything.
-        return _unwritable(what, value, doubts.unwritable(value))
-    doubt = doubts.of_value(value)
-    if doubt is not None:
-        return _unwritable(what, value, doubt)
+        return _unwritable(what, value, serializability.unwritable(value))
+    obstacle = serializability.of_value(value)
+    if obstacle is not None:
+        return _unwritable(what, value, obstacle)
     return Unread(
         f"{what} gave {shown(value, _SHOWN)}, which would not come back equal as"
-        f" {doubts.annotation_name(annotation)}: {reason}; annotate the type that it has",
+        f" {annotation_name(annotation)}: {reason}; annotate the type that it has",
         own,
     )
 
 
-def _unwritable(what: str, value: object, doubt: str) -> NotSerializable:
-    return NotSerializable(f"{what} gave {shown(value, _SHOWN)}, which can't be saved: {doubt}")
+def _unwritable(what: str, value: object, obstacle: str) -> NotSerializable:
+    return NotSerializable(f"{what} gave {shown(value, _SHOWN)}, which can't be saved: {obstacle}")
 
 
 def _warn_of_zones(what: str, zones: Sequence[str]) -> None:
@@ -174,7 +175,7 @@ def output(what: str, value: object, annotation: object) -> bytes:
                 fallback=_plain,
             )
         except Exception:
-            raise _unwritable(what, value, doubts.unwritable(value)) from None
+            raise _unwritable(what, value, serializability.unwritable(value)) from None
     try:
         encode(what, value, annotation)
     except NotSerializable as lost:
@@ -190,25 +191,25 @@ def check(what: str, annotation: object) -> None:
     """
     _adapter_for(what, annotation)
     try:
-        doubt = _doubt_of(annotation)
+        obstacle = _obstacle_of(annotation)
     except TypeError:  # An annotation that is not hashable.
-        doubt = doubts.of_annotation(annotation)
-    if doubt is not None:
-        raise NotSerializable(f"what {what} gives can't be saved: {doubt}")
+        obstacle = serializability.of_annotation(annotation)
+    if obstacle is not None:
+        raise NotSerializable(f"what {what} gives can't be saved: {obstacle}")
 
 
 @cache
-def _doubt_of(annotation: object) -> str | None:
-    """Return the doubt that holds for all values of an annotation; warn of one that may hold."""
-    doubt = doubts.of_annotation(annotation)
-    possible = None if doubt else doubts.perhaps_of_annotation(annotation)
+def _obstacle_of(annotation: object) -> str | None:
+    """Return the obstacle to saving all values of an annotation; warn of a possible one."""
+    obstacle = serializability.of_annotation(annotation)
+    possible = None if obstacle else serializability.perhaps_of_annotation(annotation)
     if possible is not None:
         logger.warning(
             "some values of %s may not be savable: %s",
-            doubts.annotation_name(annotation),
+            annotation_name(annotation),
             possible,
         )
-    return doubt
+    return obstacle
 
 
 def decode(what: str, text: bytes, annotation: object, form: Form = Form.NAMES) -> object:
@@ -217,7 +218,7 @@ def decode(what: str, text: bytes, annotation: object, form: Form = Form.NAMES) 
         return _read(_adapter_for(what, annotation), text, form, what)
     except TypeMismatch as error:
         raise StateUnreadable(
-            f"the saved value of {what} is no {doubts.annotation_name(annotation)} any more, and is"
+            f"the saved value of {what} is no {annotation_name(annotation)} any more, and is"
             " left unchanged: let the annotation also take the saved"
             f" {text[:200].decode(errors='replace')!r} ({error})"
         ) from error
@@ -269,7 +270,7 @@ def shape(what: str, annotation: object) -> str:
     try:
         found = _adapter_for(what, annotation).json_schema()
     except PydanticInvalidForJsonSchema:
-        return doubts.annotation_name(annotation)
+        return annotation_name(annotation)
     return schema.shape({"$defs": found.get("$defs", {})} | found["items"])
 
 
@@ -282,8 +283,8 @@ def _adapter_for(
         return _adapter.__wrapped__(annotation, is_strict)
     except PydanticUserError as error:
         raise NotSerializable(
-            f"{what} is annotated with {doubts.annotation_name(annotation)}, which can't be saved:"
-            f" {doubts.perhaps_of_annotation(annotation) or _known(error)}"
+            f"{what} is annotated with {annotation_name(annotation)}, which can't be saved:"
+            f" {serializability.perhaps_of_annotation(annotation) or _known(error)}"
         ) from error
 
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel, JsonValue
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.errors import StateUnreadable, StepFailed, WorkflowFailed
 from runtara_sdk.workflow.user_objects import asked, is_a, shown, text_of, type_name
+from runtara_sdk.workflow.values.error_classes import class_name, defined, found
+from runtara_sdk.workflow.values.error_parts import ErrorParts, built, taken_apart
 from runtara_sdk.workflow.values.form import Form
-from runtara_sdk.workflow.values.kinship import class_name, defined, found
-from runtara_sdk.workflow.values.pieces import Pieces, built, taken_apart
 from runtara_sdk.workflow.values.tracebacks import format_traceback, message, storable
 
 logger = get_logger(__name__)
@@ -42,7 +42,7 @@ class _Failure(BaseModel):
     message: str
     attempts: int
     traceback: str
-    parts: Pieces | None = None
+    parts: ErrorParts | None = None
     errors: list["_Failure"] | None = None
     arguments: list[JsonValue] | None = None
     notes: list[str] | None = None

@@ -12,7 +12,7 @@ from runtara_sdk.workflow.errors import DurableCallInStep, NotSerializable
 from runtara_sdk.workflow.values.arguments import Call, LiveCall, positional, shown
 from runtara_sdk.workflow.values.contents import is_plain
 from runtara_sdk.workflow.values.first_form import FirstFormArguments
-from runtara_sdk.workflow.values.forks import EndsForks
+from runtara_sdk.workflow.values.forked_processes import EndsForks
 from runtara_sdk.workflow.values.threads import in_thread
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 
-class Remains:
+class PartialObject:
     """
     Stands for an object of which only the numbers were saved, such as an error's response.
 
@@ -27,7 +27,7 @@ class Remains:
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Remains) and vars(self) == vars(other)
+        return isinstance(other, PartialObject) and vars(self) == vars(other)
 
     __hash__ = None  # type: ignore[assignment]  # its attributes may change
 

@@ -42,7 +42,7 @@ _OTHER = "has no JSON form: make it of dataclasses, typed dicts, pydantic models
 
 
 @dataclass(frozen=True, slots=True)
-class Doubtful:
+class Obstacle:
     """A reason, seen in an annotation, why its values can't or may not be saved."""
 
     text: str
@@ -51,21 +51,21 @@ class Doubtful:
 
 def of_annotation(annotation: object) -> str | None:
     """Return why no value of an annotation can be saved; None: the annotation shows no reason."""
-    found = _doubts(annotation)
+    found = _obstacles(annotation)
     return next((one.text for one in found if one.is_certain), None)
 
 
 def perhaps_of_annotation(annotation: object) -> str | None:
     """Return why some values of an annotation can't be saved; None: it shows no reason."""
-    return next((one.text for one in _doubts(annotation)), None)
+    return next((one.text for one in _obstacles(annotation)), None)
 
 
 def of_value(value: object) -> str | None:
     """Return the first part of a value that saving would lose, and where; None: there is none."""
     for path, part in walk(value):
-        doubt = _lost_for_good(type(part))
-        if doubt is not None:
-            return _described(path, type(part), doubt)
+        obstacle = _lost_for_good(type(part))
+        if obstacle is not None:
+            return _described(path, type(part), obstacle)
     return None
 
 
@@ -104,8 +104,8 @@ def _finite(value: object) -> Iterator[tuple[str, object]]:
         return
 
 
-def _described(path: str, kind: type, doubt: str) -> str:
-    return f"{path or 'it'} ({kind.__qualname__}) {doubt}"
+def _described(path: str, kind: type, obstacle: str) -> str:
+    return f"{path or 'it'} ({kind.__qualname__}) {obstacle}"
 
 
 def _lost_for_good(kind: type) -> str | None:
@@ -125,32 +125,32 @@ class _Walk:
         # The objects are kept, too: otherwise a new object could get the id of a freed one.
         self._seen: dict[int, object] = {}
 
-    def doubts(self, annotation: Any, path: str, *, is_certain: bool) -> Iterator[Doubtful]:
-        """Yield an annotation's doubts, `is_certain` if they hold for each of its values."""
+    def obstacles(self, annotation: Any, path: str, *, is_certain: bool) -> Iterator[Obstacle]:
+        """Yield an annotation's obstacles, `is_certain` if they hold for each of its values."""
         if id(annotation) in self._seen:
             return
         self._seen[id(annotation)] = annotation
         origin, arguments = get_origin(annotation), get_args(annotation)
         if origin is Annotated:
             if not any(map(_writes, arguments[1:])):
-                yield from self.doubts(arguments[0], path, is_certain=is_certain)
+                yield from self.obstacles(arguments[0], path, is_certain=is_certain)
             return
         kind = origin if isinstance(origin, type) else annotation
-        doubt = _of_class(kind) if isinstance(kind, type) else None
-        if doubt is not None:
+        obstacle = _of_class(kind) if isinstance(kind, type) else None
+        if obstacle is not None:
             at = f" at {path}" if path else ""
-            yield Doubtful(f"{annotation_name(annotation)}{at} {doubt}", is_certain)
+            yield Obstacle(f"{annotation_name(annotation)}{at} {obstacle}", is_certain)
             return
         for argument in arguments:
             # A union's value may be of another member, and a collection may be empty.
-            yield from self.doubts(argument, path, is_certain=is_certain and origin is tuple)
+            yield from self.obstacles(argument, path, is_certain=is_certain and origin is tuple)
         for name, hint, is_needed in _fields(kind):
             within = is_certain and is_needed
-            yield from self.doubts(hint, f"{path}.{name}", is_certain=within)
+            yield from self.obstacles(hint, f"{path}.{name}", is_certain=within)
 
 
-def _doubts(annotation: object) -> Iterator[Doubtful]:
-    return _Walk().doubts(annotation, "", is_certain=True)
+def _obstacles(annotation: object) -> Iterator[Obstacle]:
+    return _Walk().obstacles(annotation, "", is_certain=True)
 
 
 def _of_class(kind: type) -> str | None:

@@ -1,4 +1,4 @@
-"""Takes an error apart into pieces that JSON can hold, and makes it again from them."""
+"""Takes an error apart into values that JSON can hold, and makes it again from them."""
 
 import inspect
 import typing
@@ -16,14 +16,14 @@ from runtara_sdk.workflow.errors import NotSerializable
 from runtara_sdk.workflow.user_objects import asked, shown
 from runtara_sdk.workflow.values import codec
 from runtara_sdk.workflow.values.form import Form
-from runtara_sdk.workflow.values.remains import Remains
+from runtara_sdk.workflow.values.partial_object import PartialObject
 from runtara_sdk.workflow.values.tracebacks import storable
 
 _KNOWN: Mapping[str, Any] = {
     kind.__name__: kind
     for kind in (*(bytes, tuple, set, frozenset, date, datetime, time, timedelta, Decimal, UUID),)
 }
-"""Types by which a piece is read if nothing is annotated."""
+"""Types by which a part is read if nothing is annotated."""
 
 _SHOWN = 1000
 """The most characters of an object's text."""
@@ -37,13 +37,13 @@ class Rest(BaseModel):
     kept: dict[str, JsonValue]
 
 
-class Pieces(BaseModel):
+class ErrorParts(BaseModel):
     """
-    The pieces of an error: its args and its fields.
+    The parts of an error: its args and its fields.
 
     `plain`: the numbers of args that do not fit the parameter of __init__ at that place. `kinds`
-    and `rests` have an arg's number or a field's name as key: `kinds` for pieces read by a type of
-    _KNOWN, `rests` for pieces of which only a part is saved.
+    and `rests` have an arg's number or a field's name as key: `kinds` for parts read by a type of
+    _KNOWN, `rests` for parts of which only a part is saved.
     """
 
     args: list[JsonValue]
@@ -53,51 +53,51 @@ class Pieces(BaseModel):
     rests: dict[str, Rest] = {}
 
 
-def taken_apart(what: str, error: BaseException) -> tuple[Pieces, list[str]]:
+def taken_apart(what: str, error: BaseException) -> tuple[ErrorParts, list[str]]:
     """Return an error's parts, without a group's errors, and the names of unsavable parts."""
-    pieces, hints, left_out = Pieces(args=[], fields={}), _hints(type(error)), []
+    parts, hints, left_out = ErrorParts(args=[], fields={}), _hints(type(error)), []
     given = error.args[:1] if isinstance(error, BaseExceptionGroup) else _args(error)
     for number, value in enumerate(given):
         hint = _positional(type(error), len(given))[number]
-        found, is_plain = _piece(what, value, hint, pieces, str(number))
-        pieces.args.append(found)
+        found, is_plain = _part(what, value, hint, parts, str(number))
+        parts.args.append(found)
         if is_plain:
             # Many an __init__ passes other values to super() than its own arguments.
-            pieces.plain.append(number)
-        left_out += _described(f"argument {number + 1}", pieces.rests.get(str(number)))
+            parts.plain.append(number)
+        left_out += _described(f"argument {number + 1}", parts.rests.get(str(number)))
     for name, value in _fields(error).items():
         hint = hints.get(name, Any)
-        pieces.fields[name], is_plain = _piece(what, value, hint, pieces, name)
-        left_out += _described(f".{name}", pieces.rests.get(name))
-    return pieces, left_out
+        parts.fields[name], is_plain = _part(what, value, hint, parts, name)
+        left_out += _described(f".{name}", parts.rests.get(name))
+    return parts, left_out
 
 
 def built(
     what: str,
     kind: type[BaseException],
-    pieces: Pieces,
+    parts: ErrorParts,
     form: Form,
     grouped: Sequence[BaseException] | None = None,
 ) -> BaseException:
     """Make an error without calling __init__, which may take other arguments than `args`."""
     hints = _hints(kind)
     args = [
-        _value(what, value, Any if number in pieces.plain else hint, pieces, str(number), form)
+        _value(what, value, Any if number in parts.plain else hint, parts, str(number), form)
         for number, (value, hint) in enumerate(
-            zip(pieces.args, _positional(kind, len(pieces.args)), strict=True)
+            zip(parts.args, _positional(kind, len(parts.args)), strict=True)
         )
     ]
     error = kind.__new__(kind, *args, *(() if grouped is None else (grouped,)))
-    for name, value in pieces.fields.items():
-        found = _value(what, value, hints.get(name, Any), pieces, name, form)
+    for name, value in parts.fields.items():
+        found = _value(what, value, hints.get(name, Any), parts, name, form)
         setattr(error, name, found)
     return error
 
 
-def _piece(
-    what: str, value: object, hint: object, pieces: Pieces, name: str
+def _part(
+    what: str, value: object, hint: object, parts: ErrorParts, name: str
 ) -> tuple[JsonValue, bool]:
-    """Write a piece, by its annotation or (True) without it; if it can't be, keep a rest of it."""
+    """Write a part, by its annotation or (True) without it; if it can't be, keep a rest of it."""
     known = _KNOWN.get(type(value).__name__)
     for annotation in (hint, Any, known):
         try:
@@ -105,9 +105,9 @@ def _piece(
         except NotSerializable:
             continue
         if annotation is known is not None:
-            pieces.kinds[name] = known.__name__
+            parts.kinds[name] = known.__name__
         return found, annotation is not hint
-    pieces.rests[name] = _rest(what, value)
+    parts.rests[name] = _rest(what, value)
     return None, False
 
 
@@ -140,12 +140,12 @@ def _described(name: str, rest: Rest | None) -> list[str]:
 
 
 def _value(
-    what: str, value: JsonValue, hint: object, pieces: Pieces, name: str, form: Form
+    what: str, value: JsonValue, hint: object, parts: ErrorParts, name: str, form: Form
 ) -> object:
-    if name in pieces.rests:
-        rest = pieces.rests[name]
-        return Remains(rest.type, rest.shown, rest.kept)
-    known = _KNOWN.get(pieces.kinds.get(name, ""))
+    if name in parts.rests:
+        rest = parts.rests[name]
+        return PartialObject(rest.type, rest.shown, rest.kept)
+    known = _KNOWN.get(parts.kinds.get(name, ""))
     return codec.decode(what, to_json(value), hint if known is None else known, form)
 
 
