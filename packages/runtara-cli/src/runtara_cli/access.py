@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from runtara_domain.record import record
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -16,7 +17,7 @@ FOLDER = ".runtara"
 VARIABLE = "RUNTARA_ENVIRONMENT_ADDR"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Access:
     """
     How to reach an environment. A field that is None is taken from the variables.

@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -26,6 +26,7 @@ import click
 from runtara_cli import codes, options, words
 from runtara_cli.output import is_terminal
 from runtara_cli.session import Session
+from runtara_domain.record import record
 
 if TYPE_CHECKING:
     from runtara_management_sdk import InstanceFilter, InstanceSummary
@@ -37,7 +38,7 @@ _SHOWN = 5
 """The most refusals that are shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verb:
     """
     The change of one instance.
@@ -58,7 +59,7 @@ class Verb:
     passed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Planned:
     """
     An instance when the plan was made; of an instance given by its id only the id is known.

@@ -2,14 +2,16 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+from runtara_domain.record import record
 
 FILE = "dev.json"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DevFile:
     """
     The content of `.runtara/dev.json`, in which `runtara dev` describes itself.
@@ -28,7 +30,7 @@ class DevFile:
 
     def write(self, folder: Path) -> None:
         """Write the file into a folder `.runtara`, in one atomic step."""
-        named = {name: getattr(self, name) for name in self.__slots__}
+        named = {name: getattr(self, name) for name in _names()}
         temporary = folder / f"{FILE}.{os.getpid()}"
         temporary.write_text(json.dumps({"format": 1, **named}, indent=2) + "\n")
         temporary.replace(folder / FILE)
@@ -38,6 +40,10 @@ class DevFile:
         """Read the file of a folder `.runtara`; None if it is missing or can't be used."""
         try:
             found: Any = json.loads((folder / FILE).read_text())
-            return cls(**{name: found[name] for name in cls.__slots__})
+            return cls(**{name: found[name] for name in _names()})
         except (OSError, ValueError, TypeError, KeyError):
             return None
+
+
+def _names() -> list[str]:
+    return [each.name for each in fields(DevFile)]

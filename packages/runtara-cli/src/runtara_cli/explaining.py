@@ -1,11 +1,11 @@
 """Explains why an instance does not move: the reason, the party that must act, and the remedy."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runtara_cli import words
+from runtara_domain.record import record
 
 if TYPE_CHECKING:
     from runtara_management_sdk import Environment, Image, Instance, Launch, Waiting
@@ -15,7 +15,7 @@ ENVIRONMENT, CHILD, NONE = "an environment", "a child", "nothing more"
 QUEUE, LAUNCH = "an instance of its queue", "another launch, by its end"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Explanation:
     """
     sentence: the reason for the instance's status. actor: the party that moves it next. command:
@@ -30,7 +30,7 @@ class Explanation:
     is_stuck: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Surroundings:
     """The data for an explanation besides the instance; launch: the instance's open launch."""
 

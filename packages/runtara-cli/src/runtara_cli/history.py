@@ -3,9 +3,10 @@
 import json
 import zlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from runtara_domain.record import record
 
 if TYPE_CHECKING:
     from runtara_management_sdk import Event, Instance, Launch, ManagementClient
@@ -16,7 +17,7 @@ _LARGEST = 64 * 1024
 """Bytes of a checkpoint that is read."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recorded:
     """
     A checkpoint. record: the object that our SDK saved; None if it is large or another program's.
@@ -28,7 +29,7 @@ class Recorded:
     record: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class History:
     """An instance and its newest records; is_cut: whether there are older ones."""
 

@@ -2,11 +2,12 @@
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TextIO, TypeAlias
 
 import click
+
+from runtara_domain.record import record
 
 Cell: TypeAlias = "str | tuple[str, str | None]"
 """A text, or a text with its colour."""
@@ -19,7 +20,7 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Output:
     """
     Prints results to standard output, notes and progress to standard error.

@@ -9,10 +9,11 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from runtara_domain.record import record
 
 _PROGRAM = Path(__file__).with_name("discovery.py")
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env"})
@@ -23,7 +24,7 @@ class NotPackable(Exception):
     """The named code can't be deployed; the message says which code can."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Workflow:
     """A workflow that was found: its name, MODULE:FUNCTION, and the schedule that it declares."""
 
@@ -32,7 +33,7 @@ class Workflow:
     schedule: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Packed:
     """
     Code, ready to be deployed.

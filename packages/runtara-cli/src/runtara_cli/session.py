@@ -1,6 +1,6 @@
 """The context of a command: the client of an environment, and the output."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -8,12 +8,13 @@ import click
 
 from runtara_cli.access import Access
 from runtara_cli.output import Output
+from runtara_domain.record import record
 
 if TYPE_CHECKING:
     from runtara_management_sdk import ManagementClient
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Session:
     """One command's connection; now: when the command began."""
 

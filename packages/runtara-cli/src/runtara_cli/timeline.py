@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from runtara_cli import words
 from runtara_cli.history import History, Recorded
+from runtara_domain.record import record
 
 if TYPE_CHECKING:
     from runtara_management_sdk import Event, Launch
@@ -19,7 +19,7 @@ _SUSPENDED = 75
 """The exit code of a process whose workflow waits."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Moment:
     """Something that has happened, in words."""
 

@@ -1,11 +1,12 @@
 """The states of an instance, and the table of every move between them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Self, TypeAlias
+
+from runtara_domain.record import record
 
 
 class InstanceStatus(StrEnum):
@@ -79,7 +80,7 @@ class Move(StrEnum):
     REOPEN = "reopen"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """The states from which a move may start, and its target."""
 

@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.ports.clock import Clock
+from runtara_domain.record import record
 from runtara_domain.sessions import Session
 from runtara_domain.timers import Timers
 
@@ -69,7 +69,7 @@ class Wait:
         self.wake(WakeReason.DUE)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Reminder:
     """A timer that wakes a wait with RECHECK."""
 

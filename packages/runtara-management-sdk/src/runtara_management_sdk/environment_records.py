@@ -1,10 +1,11 @@
 """The record of an environment; times are aware datetimes."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from runtara_domain.record import record
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@record(kw_only=True)
 class Environment:
     """
     An environment or a worker with its lease.

@@ -1,9 +1,11 @@
 """Records of images; times are aware datetimes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
+
+from runtara_domain.record import record
 
 
 class Runner(StrEnum):
@@ -15,7 +17,7 @@ class Runner(StrEnum):
     PYTHON = "python"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Image:
     """A version of workflow code. `problem`: why it can't be run; None if no problem is known."""
 
@@ -33,7 +35,7 @@ class Image:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RegisteredImage:
     """The image that has the registered bytes; `created`: False if it was registered before."""
 

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from runtara_domain.record import record
 from runtara_management_sdk.states import Status, Waiting
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Instance:
     """
     An instance with all its details.
@@ -67,7 +68,7 @@ def report_of(progress: bytes | None) -> object:
         return progress
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Checkpoint:
     """A saved checkpoint; state: None if it was not asked for or is too large."""
 
@@ -77,7 +78,7 @@ class Checkpoint:
     state: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Event:
     """An event of an instance's history."""
 
@@ -89,7 +90,7 @@ class Event:
     payload: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Launch:
     """
     A process that was started for an instance.

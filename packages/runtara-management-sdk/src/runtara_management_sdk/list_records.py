@@ -1,12 +1,12 @@
 """Records of lists of instances; times are aware datetimes, None stands for no value."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from runtara_domain.record import record
 from runtara_management_sdk.states import Status, Waiting
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class InstanceSummary:
     """An instance in a list. `next_at`: when it next goes on by itself; None if it won't."""
 
@@ -26,7 +26,7 @@ class InstanceSummary:
     queue: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class InstanceFilter:
     """Selects instances that match every field; a field that is None matches all."""
 

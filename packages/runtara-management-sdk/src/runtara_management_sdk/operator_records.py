@@ -1,8 +1,9 @@
 """Records of holds, queues and metrics; times are aware datetimes."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from runtara_domain.record import record
 
 
 class Scope(StrEnum):
@@ -21,7 +22,7 @@ class Granularity(StrEnum):
     DAILY = "daily"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Health:
     """The health of an environment. `open_launches`: how many launches of it are open."""
 
@@ -31,7 +32,7 @@ class Health:
     open_launches: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hold:
     """
     A hold: no covered instance is launched.
@@ -47,7 +48,7 @@ class Hold:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Queue:
     """
     A queue's bounds, and the numbers of its waiting and running instances.
@@ -67,7 +68,7 @@ class Queue:
     oldest_waiting_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limit:
     """The most open launches of a tenant or an image name, and how many are open now."""
 
@@ -78,7 +79,7 @@ class Limit:
     running: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class MetricsBucket:
     """Counts and durations of the instances that finished within one hour or day."""
 

@@ -1,9 +1,9 @@
 """Records that calls which change instances return."""
 
-from dataclasses import dataclass
+from runtara_domain.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Started:
     """The started instance; `created`: False if an earlier start made it."""
 
@@ -11,7 +11,7 @@ class Started:
     created: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Imported:
     """
     The imported instance, and the image or workflow that it runs.
@@ -25,7 +25,7 @@ class Imported:
     workflow: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sent:
     """
     A sent value.
@@ -38,7 +38,7 @@ class Sent:
     warning: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Forked:
     """
     The new instance of a fork, and the number of copied checkpoints.

@@ -1,8 +1,9 @@
 """Records of schedules and their ticks."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from runtara_domain.record import record
 
 
 class Overlap(StrEnum):
@@ -23,7 +24,7 @@ class LocalTimeRule(StrEnum):
     BOTH = "both"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Schedule:
     """
     A schedule of either a workflow or an image.
@@ -64,7 +65,7 @@ class Schedule:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tick:
     """A tick in UTC, its local time as RFC 3339 with the offset, and the id of its instance."""
 

@@ -1,8 +1,9 @@
 """An instance's status, and what it waits for; times are aware datetimes."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from runtara_domain.record import record
 
 
 class Status(StrEnum):
@@ -22,7 +23,7 @@ class Status(StrEnum):
         return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Waiting:
     """
     One thing that an instance waits for.

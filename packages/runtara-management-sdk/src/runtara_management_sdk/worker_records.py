@@ -1,11 +1,13 @@
 """Records of the workers' protocol."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
+from runtara_domain.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Lease:
     """
     A worker's lease.
@@ -19,7 +21,7 @@ class Lease:
     open_launches: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Assignment:
     """
     A launch that a worker has claimed.
@@ -38,7 +40,7 @@ class Assignment:
     is_suspect: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stop:
     """An operator's stop of a launch: the run must end within `left`."""
 
@@ -47,7 +49,7 @@ class Stop:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Renewed:
     """
     A renewed lease.
@@ -62,7 +64,7 @@ class Renewed:
     is_draining: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ended:
     """
     The end of a launch.

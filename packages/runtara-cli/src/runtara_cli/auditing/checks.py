@@ -7,7 +7,7 @@ longest sleep) stand for literals of times, `{created}` for an hour before `i` w
 and `{no}` for truth.
 """
 
-from dataclasses import dataclass
+from runtara_domain.record import record
 
 _OPEN = "i.status IN ('pending', 'running', 'suspended')"
 _FINAL = "i.status IN ('completed', 'failed', 'cancelled')"
@@ -29,7 +29,7 @@ _UNBOUNDED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """
     name: stable, for programs. problem: the fault of each row. remedy: the command that helps.

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +10,7 @@ from urllib.parse import quote
 import asyncpg
 
 from runtara_cli.auditing.checks import CHECKS, KEPT_BY_KEYS, Check
+from runtara_domain.record import record
 from runtara_domain.values import MAX_SLEEP
 from runtara_migrations.location import InvalidLocation, PostgresLocation, parse
 from runtara_sdk.errors import ConfigurationError, ConnectionFailed
@@ -23,7 +23,7 @@ WHERE contype = 'f' AND confrelid = 'instances'::regclass AND convalidated
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """The result of a check: the number of rows found, and some of their ids."""
 

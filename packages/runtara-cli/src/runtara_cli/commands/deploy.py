@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import click
 
@@ -11,9 +10,10 @@ from runtara_cli import codes, deploying, options, packing, words
 from runtara_cli.command import command as made
 from runtara_cli.output import is_terminal
 from runtara_cli.session import Session
+from runtara_domain.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deployed:
     """A workflow's image; created: False if its newest version was just so."""
 

@@ -2,7 +2,6 @@
 
 import platform
 import sys
-from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from typing import cast
@@ -11,11 +10,12 @@ from runtara_cli import codes
 from runtara_cli.command import command as made
 from runtara_cli.output import Cell
 from runtara_cli.session import Session
+from runtara_domain.record import record
 
 _MOST_APART = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """The result of a check. remedy: the command that helps; "" if all is well."""
 

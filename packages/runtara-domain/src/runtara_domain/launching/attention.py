@@ -6,13 +6,13 @@ gentlest first; none is taken twice, and none after a harsher one.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import OpenLaunch
 from runtara_domain.model.stored_images import Image
+from runtara_domain.record import record
 from runtara_domain.status import State
 
 LEFT = "the environment has ended"
@@ -30,7 +30,7 @@ class Act(IntEnum):
     KILL = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Measure:
     """An act at a time by the database's clock, with the cause and reason of the launch's end."""
 
@@ -40,7 +40,7 @@ class Measure:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Patience:
     """
     The times for which a launch is waited for.
@@ -68,7 +68,7 @@ class Patience:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Leaving:
     """The end of the environment: its beginning, and the grace for processes."""
 

@@ -1,10 +1,11 @@
 """The back-off after launches without progress, and the limit of crashes."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
+from runtara_domain.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class CrashPolicy:
     """
     Back-off and the cap on crashes.

@@ -26,6 +26,7 @@ from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import Placement
 from runtara_domain.ports.schedules import Calendar
+from runtara_domain.record import record
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ A claim of one instance takes as much as four more in the same claim.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class LauncherSettings:
     """
     An environment and its bounds.

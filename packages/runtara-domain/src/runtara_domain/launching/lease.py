@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runtara_domain.error import DatabaseError
@@ -10,11 +9,12 @@ from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.model.environments import Lease, NewEnvironment, Renewal
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.environments import Environments
+from runtara_domain.record import record
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class LeaseTimes:
     """
     ttl: how long a lease is valid. every: the time between renewals. again: the time after a failed

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from runtara_domain.model.limits import Limit, Scope
 from runtara_domain.model.waits import Awaited
+from runtara_domain.record import record
 from runtara_domain.status import State
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ LimitKey: TypeAlias = tuple[Scope, str, str]
 """Scope, tenant and name of a limit."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lane:
     """A class of launchable instances to which the same images, holds and limits apply."""
 
@@ -33,7 +34,7 @@ class Lane:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LimitUsage:
     """
     The number of open launches that count for the same limits.
@@ -51,7 +52,7 @@ class LimitUsage:
     begun_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """
     The image, or the worker, that runs the instances of a lane.
@@ -64,7 +65,7 @@ class Target:
     is_by_name: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidate:
     """A launchable instance. since: when it became launchable."""
 
@@ -86,7 +87,7 @@ def queued(instance: Instance, queue: str | None, priority: int, wait: Awaited) 
     return Candidate(instance.instance_id, lane, wait.since)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidates:
     """
     The chosen candidates.
@@ -220,7 +221,7 @@ def elsewhere(offer: Offer, lanes: Iterable[Lane]) -> set[tuple[str, str]]:
     }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Targets:
     """
     Finds the image, or the worker, with which an offer launches a lane.

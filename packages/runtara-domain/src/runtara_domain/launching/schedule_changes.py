@@ -1,7 +1,7 @@
 """The changes of a schedule's row by each step; pure, because adapters call them in the step."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -18,12 +18,13 @@ from runtara_domain.model.schedules import (
     StoredSchedule,
     shown,
 )
+from runtara_domain.record import record
 
 KEPT_VERSIONS = 100
 """The most versions of the code that are stored as having declared a schedule."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """The effect of a tick, as decided in its step."""
 

@@ -1,6 +1,5 @@
 """The changes of an instance's row by a verdict, the same in every database."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runtara_domain.launching.crashes import jittered
@@ -8,10 +7,11 @@ from runtara_domain.model.instances import Ending
 from runtara_domain.model.launch_ends import Cause, LaunchEnd, OutputStatus, ProcessOutput
 from runtara_domain.model.launches import Closing, Judge
 from runtara_domain.model.verdicts import Follow, LaunchedInstance, Verdict
+from runtara_domain.record import record
 from runtara_domain.status import SignalType, State, settle
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Settlement:
     """
     The changes of the row. after: the new state; None if it stays.
@@ -35,7 +35,7 @@ class Settlement:
     is_run_lost: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Figures:
     """The resources that all launches of an instance used, and the end of its newest stderr."""
 
@@ -52,7 +52,7 @@ class Figures:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FoundInstance:
     """An instance before its launch is closed; its figures don't include this launch."""
 
@@ -61,7 +61,7 @@ class FoundInstance:
     figures: Figures
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """
     A verdict with its changes of the row.

@@ -8,16 +8,16 @@ stop and a timeout count, before the exit that they caused.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import timedelta
 
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.model.launch_ends import Cause, LaunchEnd, OutputStatus, ProcessOutput
 from runtara_domain.model.verdicts import Follow, LaunchedInstance, Verdict
+from runtara_domain.record import record
 from runtara_domain.status import ANY, FINAL, Condition, State
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Row:
     """A rule of the table: a condition and what follows. A field left out matches everything."""
 

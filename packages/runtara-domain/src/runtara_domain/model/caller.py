@@ -1,12 +1,11 @@
 """The caller of a step, and the state of its instance before the step."""
 
-from dataclasses import dataclass
-
 from runtara_domain import values
+from runtara_domain.record import record
 from runtara_domain.status import Condition, State
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Caller:
     """
     The instance that makes a request.
@@ -23,7 +22,7 @@ class Caller:
             values.check_range("run", self.run, 0, values.MAX_INTEGER)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunState:
     """The state of an instance before a step."""
 

@@ -1,17 +1,17 @@
 """Records of checkpoints."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
 from runtara_domain import values
 from runtara_domain.model.caller import RunState
 from runtara_domain.model.signals import Signal
+from runtara_domain.record import record
 from runtara_domain.status import State
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckpointWrite:
     """A state to save under a new checkpoint id."""
 
@@ -23,7 +23,7 @@ class CheckpointWrite:
         values.check_bytes("state", self.state)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Checkpoint:
     """A saved state; wake_at is the deadline if a sleep saved it."""
 
@@ -33,7 +33,7 @@ class Checkpoint:
     wake_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Saved:
     """
     The outcome of saving a checkpoint.
@@ -56,7 +56,7 @@ class Saved:
         return self.is_large or self.kept is not None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sleep:
     """
     A durable sleep to begin or to continue.
@@ -80,7 +80,7 @@ class Sleep:
             values.check_waits("waits", self.waits)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slept:
     """
     The outcome of a sleep.
@@ -95,7 +95,7 @@ class Slept:
     after: State | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RetryAttempt:
     """A failed attempt at a step that will be tried again; attempts are counted from 1."""
 
@@ -116,7 +116,7 @@ class RetryAttempt:
         return f"{self.checkpoint_id}::retry::{self.attempt_number}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckpointEntry:
     """
     A checkpoint in a list; later checkpoints have larger ids.
@@ -134,7 +134,7 @@ class CheckpointEntry:
     wake_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckpointPage:
     """A page of a list. next_id: the `after_id` of the next page; None on the last page."""
 

@@ -2,12 +2,12 @@
 
 import json
 from base64 import b64encode
-from dataclasses import dataclass
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.caller import RunState
 from runtara_domain.model.instances import Ending
+from runtara_domain.record import record
 
 MAX_CHILD_ID_BYTES = values.MAX_ID_BYTES - len(values.CHILD_ENDED)
 MAX_HEARD_OUTPUT_BYTES = 64 * 1024
@@ -16,7 +16,7 @@ MAX_HEARD_OUTPUT_BYTES = 64 * 1024
 _MAX_ERROR_LENGTH = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewChild:
     """
     An instance that a run creates, with its workflow and input.
@@ -41,7 +41,7 @@ class NewChild:
             values.check_bytes("input", self.input)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChildStarted:
     """
     The outcome of starting a child.

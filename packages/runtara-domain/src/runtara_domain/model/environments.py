@@ -1,15 +1,15 @@
 """Records by which environments take and renew the leases with which they launch instances."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.stored_environments import EnvironmentKind
+from runtara_domain.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NewEnvironment:
     """
     An environment that takes a lease, or renews the lease that it has.
@@ -50,7 +50,7 @@ class NewEnvironment:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Lease:
     """
     An environment's lease after it was opened or renewed.
@@ -65,7 +65,7 @@ class Lease:
     is_draining: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Renewal(Lease):
     """
     A renewed lease, and everything that an idle environment must know.

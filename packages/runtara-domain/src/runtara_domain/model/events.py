@@ -1,6 +1,5 @@
 """Records of events."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from runtara_domain import values
@@ -8,10 +7,11 @@ from runtara_domain.error import InvalidValue
 from runtara_domain.model.caller import Caller, RunState
 from runtara_domain.model.history import EventType
 from runtara_domain.model.instances import Ending
+from runtara_domain.record import record
 from runtara_domain.status import Condition, State
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Event:
     """
     An event that an instance reports; created_at is the time that the instance gives.
@@ -51,7 +51,7 @@ class Event:
             raise InvalidValue(f"{field}: belongs to the event {kind}, got it with {self.type}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recorded:
     """
     The outcome of recording an event.
@@ -65,7 +65,7 @@ class Recorded:
     after: State | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EventStep:
     """
     One event of a batch, with the core's rules for it.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from runtara_domain import values
+from runtara_domain.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckpointFilter:
     """Selects checkpoints of an instance, from `since` to before `until`; None is no bound."""
 
@@ -24,7 +24,7 @@ class CheckpointFilter:
             values.check_storable("checkpoint_id", self.checkpoint_id)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckpointSummary:
     """A checkpoint with the size of its state; state: None if not requested, or too large."""
 
@@ -46,7 +46,7 @@ class EventType(StrEnum):
     CUSTOM = "custom"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EventFilter:
     """
     Selects events of an instance; a field that is None matches all.
@@ -71,7 +71,7 @@ class EventFilter:
             values.check_storable("text", self.text.replace("\0", ""))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoredEvent:
     """A stored event; later events have larger ids."""
 

@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.stored_images import Image, RunnerType
+from runtara_domain.record import record
 
 MAX_CHUNK_BYTES = 1024 * 1024
 MAX_METADATA_BYTES = 64 * 1024
@@ -15,7 +16,7 @@ MAX_METADATA_BYTES = 64 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class NewImage:
     """
     A version of an image to be registered.
@@ -57,7 +58,7 @@ class NewImage:
         return json.dumps(self.metadata, ensure_ascii=False, sort_keys=True, allow_nan=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RegisteredImage:
     """The outcome of registering an image. created: False if the newest version was the same."""
 
@@ -65,7 +66,7 @@ class RegisteredImage:
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeletedImage:
     """
     The outcome of deleting an image.
@@ -80,7 +81,7 @@ class DeletedImage:
     is_hidden: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ImageFilter:
     """
     Selects images; deleted images are never listed.

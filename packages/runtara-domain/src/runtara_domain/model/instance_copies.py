@@ -1,10 +1,10 @@
 """Records of copies: an instance that is exported from one database and imported into another."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from runtara_domain.error import InvalidValue
+from runtara_domain.record import record
 from runtara_domain.status import InstanceStatus, SignalType, State
 
 IMPORTED = "runtara.imported"
@@ -30,7 +30,7 @@ def check_copied(size: int) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CopiedInstance:
     """
     The row of an instance, by the names of its columns.
@@ -67,7 +67,7 @@ class CopiedInstance:
     progress: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CopiedCheckpoint:
     """A checkpoint, or a recorded attempt at one."""
 
@@ -80,7 +80,7 @@ class CopiedCheckpoint:
     wake_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CopiedEvent:
     """An event."""
 
@@ -91,7 +91,7 @@ class CopiedEvent:
     payload: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CopiedSignal:
     """A custom signal."""
 
@@ -100,7 +100,7 @@ class CopiedSignal:
     payload: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class InstanceCopy:
     """An instance with its history, each part in the order in which it was stored."""
 
@@ -110,7 +110,7 @@ class InstanceCopy:
     signals: Sequence[CopiedSignal] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Copied:
     """
     A copy of an instance at one moment, and its open ties to its database.
@@ -127,7 +127,7 @@ class Copied:
     pending_signal: SignalType | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class PutCopy:
     """
     The outcome of importing a copy.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
+from runtara_domain.record import record
 
 if TYPE_CHECKING:
     from runtara_domain.model.summaries import InstanceSummary
@@ -29,7 +29,7 @@ class InstanceOrder(StrEnum):
     """Only finished ones."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class InstanceQuery:
     """
     Selects instances; a field that is None matches all.
@@ -66,7 +66,7 @@ class InstanceQuery:
                 values.check_storable(name, text)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InstancePlace:
     """
     The position at which a list goes on: after the instance with this time and id.
@@ -83,7 +83,7 @@ class InstancePlace:
             raise InvalidValue("moment: takes a time with its zone")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ListedInstance:
     """
     An instance in a list. error: its first 1024 characters. next_at: when its back-off, its delay

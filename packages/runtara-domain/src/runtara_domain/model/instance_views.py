@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from runtara_domain.model.waits import Awaited, awaited
+from runtara_domain.record import record
 
 if TYPE_CHECKING:
     from runtara_domain.model.limits import Hold, Limit
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from runtara_domain.status import SignalType
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class InstanceView:
     """
     An instance with all its details.

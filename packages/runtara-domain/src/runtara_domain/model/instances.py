@@ -1,6 +1,5 @@
 """Records of instances."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
@@ -8,10 +7,11 @@ from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.caller import RunState
 from runtara_domain.model.signals import Signal
+from runtara_domain.record import record
 from runtara_domain.status import InstanceStatus, State
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     """
     A running instance's report; a field that is None keeps its former value.
@@ -29,7 +29,7 @@ class Report:
             values.check_bytes("progress", self.progress, values.MAX_REASON_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InstanceFilter:
     """
     Selects instances; a field that is None matches all.
@@ -53,7 +53,7 @@ class InstanceFilter:
                 values.check_storable(field, text)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewInstance:
     """An instance to be launched later, with its workflow and input."""
 
@@ -71,7 +71,7 @@ class NewInstance:
             values.check_id("workflow", self.workflow)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ending:
     """
     The end of an instance.
@@ -104,7 +104,7 @@ class Ending:
                 values.check_range(field, number, 0, values.MAX_INTEGER)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claim:
     """
     The right to wake instances, until a moment.
@@ -125,7 +125,7 @@ def owner(token: str) -> str:
     return token.partition("/")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claimed:
     """A due instance that was claimed to be launched. sleep_until: None if it was paused."""
 
@@ -136,7 +136,7 @@ class Claimed:
     sleep_until: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Woken:
     """
     The outcome of waking an instance.
@@ -150,7 +150,7 @@ class Woken:
     claimed_until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Registration:
     """
     A process that begins a run of an instance, or continues its run after a lost connection.
@@ -189,7 +189,7 @@ class Registration:
         return (self.checkpoint_id, self.continue_run, self.launch_id) == (None, None, None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Registered:
     """
     The outcome of a registration.

@@ -1,17 +1,17 @@
 """Records of operators' interventions: stop, retry, move, fork and delete."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
+from runtara_domain.record import record
 from runtara_domain.status import SignalType, State
 
 MAX_COPIED_CHECKPOINTS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stop:
     """An operator's stop: the process has `grace` to clean up after the cancel."""
 
@@ -26,7 +26,7 @@ class Stop:
             raise InvalidValue(f"grace: takes a time of at least 0, got {self.grace}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Stopped:
     """
     The outcome of a stop; unknown and finished instances are left alone.
@@ -43,7 +43,7 @@ class Stopped:
     environment_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Retry:
     """
     An operator's retry.
@@ -64,7 +64,7 @@ class Retry:
             values.check_id("set_aside", checkpoint_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Retried:
     """
     The outcome of a retry.
@@ -81,7 +81,7 @@ class Retried:
     closed_launch_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Moved:
     """
     The outcome of a move to another image.
@@ -95,7 +95,7 @@ class Moved:
     open_launch_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fork:
     """
     A new instance to be made with a copy of another one's history up to a point.
@@ -127,7 +127,7 @@ class Fork:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Forked:
     """
     The outcome of a fork.
@@ -160,7 +160,7 @@ class Forked:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Relative:
     """An instance to be deleted: the named one or one of its descendants."""
 
@@ -180,7 +180,7 @@ _LEFT = frozenset(
 """States, each with the pending signal, of open instances that only a user's request moves."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deletion:
     """
     A deletion of an instance.
@@ -213,7 +213,7 @@ def _millisecond(moment: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Deleted:
     """
     The outcome of a deletion.

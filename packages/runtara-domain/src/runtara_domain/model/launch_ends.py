@@ -1,12 +1,12 @@
 """The end of a launch's process, as far as there is evidence."""
 
 import json
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
+from runtara_domain.record import record
 
 
 class Cause(StrEnum):
@@ -40,7 +40,7 @@ class OutputStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProcessOutput:
     """
     The valid content of an `output.json`.
@@ -56,7 +56,7 @@ class ProcessOutput:
     wake_after: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class LaunchEnd:
     """
     The evidence of a process's end.

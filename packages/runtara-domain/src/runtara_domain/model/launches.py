@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
+from runtara_domain.record import record
 
 if TYPE_CHECKING:
     from runtara_domain.model.launch_ends import LaunchEnd
@@ -35,7 +36,7 @@ def new_launch_id() -> str:
     return uuid4().hex
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class InstanceStart:
     """
     An instance to be launched: of an image, or of a workflow by name, which is resolved later.
@@ -79,7 +80,7 @@ class InstanceStart:
         values.check_range("priority", self.priority, LOWEST_PRIORITY, HIGHEST_PRIORITY)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Assignment:
     """
     A claimed launch: its instance belongs to the environment until the launch is closed.
@@ -117,7 +118,7 @@ class Assignment:
         return self.crashes > 0 or self.last_cause in of_many
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Offer:
     """
     The launches that an environment can take.
@@ -156,7 +157,7 @@ class Offer:
         return self.lost_silence if is_lost else self.silence
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claims:
     """
     The answer to a claim.
@@ -177,7 +178,7 @@ class Claims:
     next_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Started:
     """
     The outcome of starting an instance.
@@ -196,7 +197,7 @@ class Started:
     claims: Claims | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Closing:
     """
     A launch to be closed.
@@ -211,7 +212,7 @@ class Closing:
     only_if_lost: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Closed:
     """
     The outcome of closing a launch.
@@ -229,7 +230,7 @@ class Closed:
     launch_after: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class OpenLaunch:
     """
     An open launch, with the data of its instance that its environment needs.

@@ -1,11 +1,11 @@
 """Records of limits, queues and holds, which keep instances from being launched."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
+from runtara_domain.record import record
 
 
 class Scope(StrEnum):
@@ -18,7 +18,7 @@ class Scope(StrEnum):
     QUEUE = "queue"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limit:
     """
     The most open launches, in all environments together.
@@ -54,7 +54,7 @@ class Limit:
             raise InvalidValue("rate and rate_period: give both or none of them")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LimitUse:
     """
     A limit with its present use.
@@ -69,7 +69,7 @@ class LimitUse:
     oldest_waiting_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hold:
     """
     A hold: no covered instance is launched.

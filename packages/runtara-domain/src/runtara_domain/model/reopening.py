@@ -3,13 +3,13 @@
 import json
 from base64 import b64encode
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
 from runtara_domain import values
 from runtara_domain.model.caller import RunState
 from runtara_domain.model.events import Event
 from runtara_domain.model.history import EventType
+from runtara_domain.record import record
 from runtara_domain.status import State
 
 REOPENED = "runtara.reopened"
@@ -20,7 +20,7 @@ _MAX_OUTPUT_BYTES = 64 * 1024
 _MAX_ERROR_LENGTH = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reopening:
     """
     A finished instance that shall go on.
@@ -37,7 +37,7 @@ class Reopening:
             values.check_id("set_aside", checkpoint_id)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reopened:
     """
     The outcome of reopening an instance.
@@ -51,7 +51,7 @@ class Reopened:
     set_aside: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FormerEnding:
     """The former end of a reopened instance."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -14,6 +14,7 @@ from runtara_domain.model.launches import (
     InstanceStart,
     check_json,
 )
+from runtara_domain.record import record
 
 MAX_CRON_BYTES = 256
 SHORTEST_CATCH_UP = timedelta(seconds=10)
@@ -53,7 +54,7 @@ class LocalTimeRule(StrEnum):
     """The tick comes both times; for repeated times only."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Timing:
     """
     The times at which a schedule ticks.
@@ -77,7 +78,7 @@ class Timing:
             raise InvalidValue("duplicate: takes cron, first or both, got skip")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Schedule:
     """
     A workflow, or an image, that is started at the ticks of a timing.
@@ -165,7 +166,7 @@ class PausedBy(StrEnum):
     CODE = "code"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class StoredSchedule:
     """
     A schedule and its state.
@@ -196,7 +197,7 @@ class StoredSchedule:
         return self.buffered_tick_at or self.next_tick_at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Firing:
     """
     A tick to execute, if the schedule is still as it was read.
@@ -230,7 +231,7 @@ class FireOutcome(StrEnum):
     """The schedule has changed, or another environment executed the tick; nothing was changed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Fired:
     """
     The effect of a tick.
@@ -260,7 +261,7 @@ class Declared(StrEnum):
     """No schedule of this name exists, and the code declares none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Declaration:
     """
     The schedule that a version of the code declares for a workflow; None: it declares none.
@@ -280,7 +281,7 @@ class Declaration:
         values.check_id("code_version", self.code_version)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DueSchedules:
     """
     The due schedules, the longest waiting first, and when the next one is due.

@@ -1,14 +1,15 @@
 """Records of signals."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runtara_domain import values
 from runtara_domain.model.caller import RunState
+from runtara_domain.record import record
 from runtara_domain.status import SignalType, State
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signal:
     """A signal to an instance, which the instance acknowledges."""
 
@@ -16,7 +17,7 @@ class Signal:
     payload: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CustomSignal:
     """A value sent for one checkpoint id of an instance; the first value stands."""
 
@@ -28,7 +29,7 @@ class CustomSignal:
         values.check_bytes("payload", self.payload, values.MAX_SIGNAL_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pending:
     """
     An instance's pending signal, and the values sent to it.
@@ -42,7 +43,7 @@ class Pending:
     custom_signals: Mapping[str, bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Acknowledged:
     """
     The outcome of acknowledging a signal.
@@ -55,7 +56,7 @@ class Acknowledged:
     after: State | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Delivered:
     """
     The outcome of sending a signal; finished instances get none.
@@ -70,7 +71,7 @@ class Delivered:
     waits: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sent:
     """
     The outcome of sending a custom signal; true if its value stands.

@@ -1,8 +1,9 @@
 """Environments as they are stored: processes that launch instances."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from runtara_domain.record import record
 
 
 class EnvironmentKind(StrEnum):
@@ -16,7 +17,7 @@ class EnvironmentKind(StrEnum):
     """It runs the launches that an environment places on its node of a cluster; it claims none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Environment:
     """
     A stored environment.

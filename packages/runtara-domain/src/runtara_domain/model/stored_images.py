@@ -1,10 +1,12 @@
 """Images as they are stored: workflow code that can be run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
+
+from runtara_domain.record import record
 
 LOCAL = "local"
 """The placement of an image that names none."""
@@ -24,7 +26,7 @@ class RunnerType(StrEnum):
         return cls(word) if word in set(cls) else cls("oci")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Image:
     """
     A version of an image; version counts from 1 for each name of a tenant.

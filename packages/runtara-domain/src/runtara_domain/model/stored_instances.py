@@ -1,11 +1,10 @@
 """Instances as they are stored."""
 
-from dataclasses import dataclass
-
 from runtara_domain.model.summaries import InstanceSummary
+from runtara_domain.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Instance(InstanceSummary):
     """An instance with its output and error; its input is read separately."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from runtara_domain import values
+from runtara_domain.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Launch:
     """
     A stored launch.
@@ -37,7 +37,7 @@ class Launch:
     verdict: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LaunchFilter:
     """Selects launches; a field that is None matches all."""
 

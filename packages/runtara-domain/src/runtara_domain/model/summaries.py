@@ -1,12 +1,12 @@
 """Stored instances without their large values."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from runtara_domain.record import record
 from runtara_domain.status import InstanceStatus, State
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class InstanceSummary:
     """
     An instance without its large values; `last_activity_at` may lag by a second.

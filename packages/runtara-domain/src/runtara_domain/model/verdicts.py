@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from runtara_domain.record import record
 
 if TYPE_CHECKING:
     from runtara_domain.model.launch_ends import ProcessOutput
@@ -29,7 +30,7 @@ class Follow(StrEnum):
     CANCEL = "cancel"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class LaunchedInstance:
     """
     An instance's row before its launch is closed.
@@ -55,7 +56,7 @@ class LaunchedInstance:
         return self.checkpoint_id != self.last_checkpoint_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Verdict:
     """
     The decision about an instance after a launch of it has ended.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from runtara_domain import values
+from runtara_domain.record import record
 
 LONGEST_LINE = 1000
 """The most instances ahead in a queue that are counted."""
@@ -17,7 +18,7 @@ _DECISION = re.compile(r"!decision#[0-9.]+\Z")
 """The suffix of a custom signal by which an operator decides whether an effect has happened."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Awaited:
     """
     One wait of an instance.

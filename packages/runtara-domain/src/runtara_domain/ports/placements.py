@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from runtara_domain.model.launch_ends import LaunchEnd
+from runtara_domain.record import record
 
 if TYPE_CHECKING:
     from runtara_domain.model.launch_ends import Cause
@@ -96,7 +96,7 @@ class Placement(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogPiece:
     """
     A piece of the output of a launch's process.

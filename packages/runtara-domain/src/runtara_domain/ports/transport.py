@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from runtara_domain import values
+from runtara_domain.record import record
 
 if TYPE_CHECKING:
     from runtara_domain.error import CoreError
@@ -45,7 +45,7 @@ def ignore() -> None:
     """Do nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """
     A request's context from its transport, besides the message.

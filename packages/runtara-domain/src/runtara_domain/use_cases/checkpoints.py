@@ -1,6 +1,6 @@
 """Saving checkpoints, and reading them back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from runtara_domain import values
 from runtara_domain.activity import Activity
@@ -16,6 +16,7 @@ from runtara_domain.model import (
 from runtara_domain.ports.checkpoints import Checkpoints
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.instances import Instances
+from runtara_domain.record import record
 from runtara_domain.status import OPEN, WORKING
 from runtara_domain.use_cases.admission import require_admitted
 
@@ -23,7 +24,7 @@ MAX_PAGE = 1000
 DEFAULT_PAGE = 100
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SaveCheckpoint:
     """Save a state under a new id, or return the state that was saved first."""
 
@@ -39,7 +40,7 @@ class SaveCheckpoint:
         return saved
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GetCheckpoint:
     """
     Read a checkpoint without saving, in any state; None if the instance has none of this id.
@@ -60,7 +61,7 @@ class GetCheckpoint:
         return checkpoint
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListCheckpoints:
     """Read an instance's checkpoints a page at a time, in the order of saving."""
 
@@ -87,7 +88,7 @@ class ListCheckpoints:
         return page
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RecordRetryAttempt:
     """Store the audit row of a failed attempt."""
 

@@ -1,7 +1,6 @@
 """All operations of the core, as one object."""
 
-from dataclasses import dataclass
-
+from runtara_domain.record import record
 from runtara_domain.sessions import InstanceSlots, Session
 from runtara_domain.use_cases.checkpoints import (
     GetCheckpoint,
@@ -20,7 +19,7 @@ from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
 from runtara_domain.use_cases.sleep import SleepDurably
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Core:
     """Implements `ports.transport.Operations` with the use cases."""
 

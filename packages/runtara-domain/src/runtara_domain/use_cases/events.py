@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from runtara_domain import values
@@ -21,6 +21,7 @@ from runtara_domain.model import (
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.events import Events
 from runtara_domain.ports.instances import Instances
+from runtara_domain.record import record
 from runtara_domain.sessions import Session
 from runtara_domain.status import ANY, MOVES, OPEN, Move, State
 from runtara_domain.use_cases.admission import require_admitted, require_current
@@ -31,7 +32,7 @@ NO_REASON = "(the instance gave no reason)"
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heartbeat:
     """Note that an instance's process is alive, and store its report."""
 
@@ -53,7 +54,7 @@ def hear(activity: Activity, caller: Caller, before: RunState | None) -> None:
     activity.note(caller)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RecordEvent:
     """Store an event, and make its move."""
 
@@ -77,7 +78,7 @@ class RecordEvent:
         return await self.events.append(caller, event, when=step.when, at=now)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RecordEvents:
     """
     Store a batch of events in one transaction. It skips events that can't be stored, and counts

@@ -1,7 +1,6 @@
 """Registering instances, reading their states, and starting children."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from runtara_domain.activity import Activity
 from runtara_domain.error import (
@@ -24,13 +23,14 @@ from runtara_domain.model import (
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.signals import Signals
+from runtara_domain.record import record
 from runtara_domain.sessions import InstanceSlots, Session
 from runtara_domain.status import MOVES, OPEN, WORKING, Move, SignalType
 from runtara_domain.use_cases.admission import require_admitted, superseded
 from runtara_domain.waits import Waits
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RegisterInstance:
     """Begin a run of an instance, or continue a run on a new connection."""
 
@@ -77,7 +77,7 @@ def _refuse(asked: Registration, found: Registered) -> None:
         raise superseded(asked.instance_id, asked.continue_run, found.run)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GetInstanceStatus:
     """Read an instance, its own or another."""
 
@@ -92,7 +92,7 @@ class GetInstanceStatus:
         return instance
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StartChild:
     """
     Create an instance as a child of the caller, or as its successor.
@@ -114,7 +114,7 @@ class StartChild:
         return started.created
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CancelChild:
     """
     Send CANCEL to a child of the calling instance; a PENDING child is CANCELLED at once.
@@ -157,7 +157,7 @@ def _taken(caller: Caller, child: NewChild, differs_in: Sequence[str]) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReopenInstance:
     """
     Let a FAILED or CANCELLED instance go on: it is due, and keeps all but its ending.

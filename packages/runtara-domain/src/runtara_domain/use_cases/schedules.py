@@ -1,7 +1,6 @@
 """Operations on schedules by operators and code; the scheduler executes ticks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -10,13 +9,14 @@ from runtara_domain.model.launches import InstanceStart, Started
 from runtara_domain.model.schedules import Declaration, Declared, Schedule, Timing, shown
 from runtara_domain.ports.launches import Launches
 from runtara_domain.ports.schedules import Calendar, Schedules
+from runtara_domain.record import record
 
 MAX_BACKFILLED = 1000
 
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Upcoming:
     """A tick, in UTC and in the time zone of its schedule, and the id of its instance."""
 
@@ -25,7 +25,7 @@ class Upcoming:
     instance_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Triggered:
     """The start of a triggered instance, and its outcome."""
 
@@ -33,7 +33,7 @@ class Triggered:
     started: Started
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ManageSchedules:
     """Puts, declares, resumes, triggers and backfills schedules; `at` is the database's time."""
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import timedelta
 
 from runtara_domain import values
@@ -12,6 +11,7 @@ from runtara_domain.model import Caller, CustomSignal, Delivered, Pending, Sent,
 from runtara_domain.ports.clock import Clock, TellsTime
 from runtara_domain.ports.signals import Signals
 from runtara_domain.ports.transport import OnAbandoned, never_abandoned
+from runtara_domain.record import record
 from runtara_domain.sessions import Session
 from runtara_domain.status import OPEN, InstanceStatus, SignalType, State
 from runtara_domain.use_cases.admission import require_current, superseded
@@ -24,7 +24,7 @@ _SENT_TO = frozenset({"signal", "promise", "decision", "child"})
 _SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PollSignals:
     """Read pending signals, and wait for one if there is none."""
 
@@ -73,7 +73,7 @@ class PollSignals:
         return pending
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AcknowledgeSignal:
     """Acknowledge a signal for an instance."""
 
@@ -97,7 +97,7 @@ class AcknowledgeSignal:
         self.waits.recheck([caller.instance_id])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendSignal:
     """
     Send CANCEL, PAUSE or RESUME to an open instance.
@@ -116,7 +116,7 @@ class SendSignal:
         return _stands(instance_id, delivered)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SendCustomSignal:
     """
     Send an open instance a value for one of its checkpoints; a sleeping instance is then due.

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runtara_domain.error import DatabaseError, NoAnswer
@@ -15,6 +14,7 @@ from runtara_domain.ports.claims import Claims
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.signals import Signals
 from runtara_domain.ports.transport import ignore
+from runtara_domain.record import record
 from runtara_domain.sessions import Session
 from runtara_domain.status import MOVES, WORKING, Move, SignalType, State
 from runtara_domain.use_cases.admission import require_admitted
@@ -27,7 +27,7 @@ _ACTION = "sleep"
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SleepDurably:
     """Store a deadline, and return when it has passed or a cancel is pending."""
 

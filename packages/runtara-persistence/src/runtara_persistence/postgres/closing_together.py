@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
@@ -10,6 +9,7 @@ import asyncpg
 from runtara_domain.error import DatabaseError
 from runtara_domain.launching.settlement import Decision, FoundInstance, decide
 from runtara_domain.model.launches import KEPT_LAUNCHES, Closed, Closing, Judge
+from runtara_domain.record import record
 from runtara_persistence import queries
 from runtara_persistence.postgres import closing
 from runtara_persistence.postgres.database import Database
@@ -27,7 +27,7 @@ _COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Close:
     """The launch that one caller closes."""
 
@@ -52,7 +52,7 @@ async def close_together(database: Database, closes: Sequence[Close]) -> Sequenc
     return [outcomes[each] if each in closed else None for each in launch_ids]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Judged:
     """A launch with the row of its instance, and the verdict."""
 

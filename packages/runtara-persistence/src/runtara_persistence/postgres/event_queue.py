@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.fifo import Fifo
+from runtara_domain.record import record
 from runtara_persistence import queries
 from runtara_persistence.batcher import MAX_BYTES, Waiting
 from runtara_persistence.postgres import recording
@@ -25,7 +26,7 @@ _SQL = queries.load("runtara_persistence.postgres", "events.sql")
 _MAX_EVENTS = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recording:
     """The steps that one caller asks for. attempt: their description in an error."""
 

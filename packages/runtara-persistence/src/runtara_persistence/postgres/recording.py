@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import asyncpg
 
 from runtara_domain.model import Ending, EventType, Recorded, ending_signal
 from runtara_domain.model.reopening import REOPENED
+from runtara_domain.record import record
 from runtara_domain.status import MOVES, Move, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
@@ -39,7 +39,7 @@ _BLOCKED = [
 _BLOCKING = [list(column) for column in zip(*_BLOCKED, strict=True)]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Statement:
     """A query with its arguments; `outcomes` reads its rows as one outcome for each step."""
 

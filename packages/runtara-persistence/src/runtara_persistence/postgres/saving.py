@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import asyncpg
 from runtara_domain import values
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import RunState, Saved
+from runtara_domain.record import record
 from runtara_domain.status import MOVES, Move, State
 from runtara_persistence import queries
 from runtara_persistence.batcher import TaskBatcher, Waiting
@@ -52,7 +53,7 @@ With one iteration, sixteen callers made a fifteenth fewer saves.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Save:
     """The checkpoint that one caller saves."""
 

@@ -1,13 +1,13 @@
 """Closing launches, within one transaction."""
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from runtara_domain.launching.settlement import Decision, Figures, FoundInstance, Settlement, decide
 from runtara_domain.model.launches import KEPT_LAUNCHES, Closed, Closing, Judge
 from runtara_domain.model.verdicts import LaunchedInstance
+from runtara_domain.record import record
 from runtara_domain.status import SignalType, State
 from runtara_persistence import queries
 from runtara_persistence.sqlite import moves, rows
@@ -18,7 +18,7 @@ _SQL = queries.load("runtara_persistence.sqlite", "closing.sql")
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Row:
     """An open launch with its instance."""
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from runtara_domain.record import record
+
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -33,14 +35,14 @@ class Shared(Generic[S, T]):
         return outcome
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Done:
     """A step was executed; if it wrote, its effect is durable."""
 
     value: Any  # The steps of a group have different types; `StepThread.run` restores the type.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """A step had no effect: it raised (`own_doing`), or the transaction of its group failed."""
 

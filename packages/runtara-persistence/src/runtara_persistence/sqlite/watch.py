@@ -9,10 +9,10 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from runtara_domain.error import DatabaseError
+from runtara_domain.record import record
 from runtara_persistence import queries
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ async def watching(
         database.watches.remove(changed)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Seen:
     """
     What the last poll of the database found.

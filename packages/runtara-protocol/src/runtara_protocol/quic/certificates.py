@@ -5,7 +5,6 @@ import os
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -17,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from runtara_domain.record import record
+
 LOCALHOST = ("localhost", "127.0.0.1", "::1")
 LIFETIME = timedelta(days=365)
 AUTHORITY_LIFETIME = timedelta(days=3650)
@@ -26,7 +27,7 @@ class CertificateError(ValueError):
     """A certificate or key can't be used; the message names the file."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Certificate:
     """A chain of certificates, the server's own first, and the private key of the server's own."""
 

@@ -7,7 +7,6 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -18,6 +17,7 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.packet import QuicErrorCode, QuicProtocolVersion
 from aioquic.tls import AlertDescription
 
+from runtara_domain.record import record
 from runtara_protocol.quic.addresses import numeric, resolved
 from runtara_protocol.quic.datapath import Datapath, set_buffers
 from runtara_protocol.quic.driver import Driver
@@ -42,7 +42,7 @@ _NAME_IN_PATTERN = re.compile(r"pattern=(?:\w+\()?b?'([^']+)'")
 """The form in which aioquic shows a certificate's names."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ClientSettings:
     """The server's address, and its trusted certificates; times in seconds."""
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -12,6 +11,7 @@ from typing import Self
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.packet import QuicErrorCode, QuicProtocolVersion
 
+from runtara_domain.record import record
 from runtara_protocol.quic import incoming
 from runtara_protocol.quic.budget import Pool
 from runtara_protocol.quic.certificates import Certificate
@@ -34,7 +34,7 @@ HELD_EACH = 130 << 20
 UNDELIVERED_EACH = 128 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ListenerSettings:
     """The address to listen on, and limits; times in seconds, sizes in bytes."""
 
