@@ -13,7 +13,7 @@ from tests.support import postgres
 from runtara_domain.model.stored_launches import LaunchFilter
 from runtara_persistence.connect import connect
 from runtara_persistence.postgres.connection import SETTINGS
-from runtara_persistence.queries import load
+from runtara_persistence.queries import load, shared
 
 # Small, but of the shape that matters: most instances are finished, a few asleep or running.
 FILL = """
@@ -88,13 +88,19 @@ INDEXES = {
         "count.of_parent": "idx_instances_parent",
         "inactive_since": "idx_instances_status",
     },
-    "reopening": {"children": "idx_instances_parent"},
     "signals": {
         "pending": "pending_checkpoint_signals_instance_id_checkpoint_id_key",
         "acknowledge": "instances_pkey",
         "send": "instances_pkey",
         "send_custom": "instances_pkey",
     },
+}
+
+SHARED_INDEXES = {
+    "reopening": {
+        "children": "idx_instances_parent",
+        "set_aside.attempts": "idx_checkpoints_retry_attempts",
+    }
 }
 
 
@@ -129,6 +135,12 @@ async def test_no_hot_statement_reads_a_table_through(
             assert not any(f"Seq Scan on {table}" in explained for table in TABLES), explained
             is_list = name.startswith("page")
             assert not (is_list and "Sort" in explained), f"{noun} {name}\n{explained}"
+    for file, names in SHARED_INDEXES.items():
+        for name, index in names.items():
+            explained = await plan(connection, shared(f"{file}.sql")[name].postgres.text)
+
+            assert index in explained, f"{file} {name}\n{explained}"
+            assert not any(f"Seq Scan on {table}" in explained for table in TABLES), explained
 
 
 async def test_a_claim_reads_no_more_than_it_takes(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import runtara_persistence
-from runtara_persistence.queries import File, Queries, include, load
+from runtara_persistence.queries import File, Queries, Statement, include, load, shared
 
 ADAPTERS = Path(runtara_persistence.__file__).parent
 
@@ -68,6 +68,59 @@ def test_an_include_of_no_fragment_is_an_error_that_names_those_there_are() -> N
         include("-- include: bth", fragments)
 
 
+def test_postgres_gets_a_shared_query_with_numbered_parameters() -> None:
+    """A parameter may stand several times; casts, texts and comments stay as they are."""
+    text = """SELECT ':a', "x:a", :b::text, :a, :b -- :a, and it's no text: :b
+WHERE x = :c"""
+
+    made = Statement(postgres=text, sqlite=text).postgres
+
+    assert made.names == ("b", "a", "c")
+    assert (
+        made.text
+        == """SELECT ':a', "x:a", $1::text, $2, $1 -- :a, and it's no text: :b
+WHERE x = $3"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "in_sqlite"),
+    [
+        ("SELECT :a::text::instance_status, '::text'", "SELECT :a, '::text'"),
+        ("WHERE x = ANY (:ids::text[])", "WHERE x IN (SELECT value FROM json_each(:ids))"),
+        ("WHERE x IS DISTINCT FROM y", "WHERE x IS NOT y"),
+        ("WHERE x IS NOT DISTINCT FROM y", "WHERE x IS y"),
+        ('ORDER BY x COLLATE "C", "C"', 'ORDER BY x, "C"'),
+        ("WHERE x = 1 -- it's ::text\nFOR NO KEY UPDATE OF i", "WHERE x = 1 -- it's ::text"),
+        ("    WHERE x = 1\n    FOR SHARE\n) AS y", "    WHERE x = 1\n) AS y"),
+    ],
+)
+def test_sqlite_gets_a_shared_query_without_what_it_does_not_have(
+    text: str, in_sqlite: str
+) -> None:
+    assert Statement(postgres=text, sqlite=text).sqlite == in_sqlite
+
+
+def test_a_shared_query_may_have_a_text_for_each_database() -> None:
+    statement = shared("forking.sql")["copy.associate"]
+
+    assert "jsonb" in statement.postgres.text
+    assert "jsonb" not in statement.sqlite
+
+
+def test_a_query_has_one_text_or_one_for_each_database() -> None:
+    """A common text beside one for a database would hide which of them counts."""
+    texts: dict[str, set[str]] = defaultdict(set)
+    for file in (ADAPTERS / "transactions" / "sql").glob("*.sql"):
+        for header in File("runtara_persistence.transactions", file.name):
+            name, _, database = header.partition(" for ")
+            texts[f"{file.name} {name}"].add(database)
+
+    assert [
+        name for name, each in texts.items() if each not in ({""}, {"postgres", "sqlite"})
+    ] == []
+
+
 def asked(adapter: str) -> Mapping[str, set[str]]:
     """Tell the names that an adapter's modules ask for, by file, each as a regular expression."""
     found: dict[str, set[str]] = defaultdict(set)
@@ -85,13 +138,13 @@ def loaded(tree: ast.Module) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
         match node:
             case ast.Assign(targets=[name], value=ast.Call() as call) if is_load(call):
-                yield ast.unparse(name), ast.literal_eval(call.args[1])
+                yield ast.unparse(name), ast.literal_eval(call.args[-1])
             case ast.Call() if is_load(node):
-                yield ast.unparse(node), ast.literal_eval(node.args[1])
+                yield ast.unparse(node), ast.literal_eval(node.args[-1])
 
 
 def is_load(call: ast.Call) -> bool:
-    return ast.unparse(call.func) == "queries.load"
+    return ast.unparse(call.func) in ("queries.load", "queries.shared")
 
 
 def pattern(name: ast.expr) -> str:
@@ -101,7 +154,7 @@ def pattern(name: ast.expr) -> str:
     return re.escape(str(ast.literal_eval(name)))
 
 
-@pytest.mark.parametrize("adapter", ["postgres", "sqlite"])
+@pytest.mark.parametrize("adapter", ["postgres", "sqlite", "transactions"])
 def test_each_name_asked_for_is_a_query_and_each_query_is_asked_for(adapter: str) -> None:
     """A misspelt name would show when its step is carried out, and a query left over never."""
     by_file = asked(adapter)
@@ -109,7 +162,8 @@ def test_each_name_asked_for_is_a_query_and_each_query_is_asked_for(adapter: str
 
     assert by_file.keys() == files
     for file, patterns in by_file.items():
-        names = set(load(f"runtara_persistence.{adapter}", file))
+        is_shared = adapter == "transactions"
+        names = set(shared(file) if is_shared else load(f"runtara_persistence.{adapter}", file))
         matched = {each: {name for name in names if re.fullmatch(each, name)} for each in patterns}
         assert [each for each, found in matched.items() if not found] == []
         assert names - set().union(*matched.values()) == set()

@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime
-from importlib import resources
 
 import pytest
 
@@ -14,14 +13,12 @@ from runtara_persistence import queries
 from runtara_persistence.sqlite import claiming
 from runtara_persistence.sqlite.persistence import SqlitePersistence
 
-FILES = ("instances", "checkpoints", "events", "signals", "claims", "reopening")
-NAME = re.compile(r"^-- name: (.+)$", re.MULTILINE)
+SQLITE = "runtara_persistence.sqlite"
+FILES = ("instances", "checkpoints", "events", "signals", "claims")
+SHARED = ("forking", "moves", "reopening")
 EVERY = [
-    (file, name)
-    for file in FILES
-    for name in NAME.findall(
-        resources.files("runtara_persistence.sqlite").joinpath("sql", f"{file}.sql").read_text()
-    )
+    *((file, name) for file in FILES for name in queries.load(SQLITE, f"{file}.sql")),
+    *((file, name) for file in SHARED for name in queries.shared(f"{file}.sql")),
 ]
 WALKS = {"count.any", "count.blocked"}
 """Statements that must read every row of an index."""
@@ -35,7 +32,10 @@ async def schema(persistence: SqlitePersistence, path: str) -> AsyncIterator[sql
 
 def plan(connection: sqlite3.Connection, file: str, name: str) -> list[str]:
     """Tell the steps SQLite will take for a query."""
-    query = queries.load("runtara_persistence.sqlite", f"{file}.sql")[name]
+    if file in SHARED:
+        query = queries.shared(f"{file}.sql")[name].sqlite
+    else:
+        query = queries.load(SQLITE, f"{file}.sql")[name]
     values = dict.fromkeys(re.findall(r":([a-z_]+)", query))
     return [detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]
 

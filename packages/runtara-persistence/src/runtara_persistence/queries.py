@@ -3,6 +3,13 @@ Named queries of a .sql file: each begins with a line `-- name: method.part`.
 
 A line `-- include: name` is replaced by the text of that name in the folder's `fragments.sql`. A
 comma or semicolon at the end of the line stays behind the text.
+
+The files of `transactions/sql` are for both databases. They are written for PostgreSQL, but with
+parameters by name: `:instance_id`. SQLite gets the same text without what it neither has nor needs:
+casts (`::text`), the collation "C", which is its own, and locks of rows (`FOR UPDATE`), because one
+step writes at a time. `= ANY (:names)` becomes a look-up in a JSON array, and `IS DISTINCT FROM`
+its short form. Where that is not enough, a query has two texts, of which each says its database:
+`-- name: method.part for sqlite`.
 """
 
 import re
@@ -10,11 +17,21 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 _HEADER = re.compile(r"^-- name:(.*)$", re.MULTILINE)
 _INCLUDE = re.compile(r"^( *)-- include: ([a-z_]+)([,;]?)$", re.MULTILINE)
-_NAME = re.compile(r"[a-z_]+(\.[a-z_]+)*")
+_NAME = re.compile(r"[a-z_]+(\.[a-z_]+)*( for (postgres|sqlite))?")
 
+_OPAQUE = r"""(?P<opaque>'[^']*'|"[^"]*"|--[^\n]*)"""
+"""Texts and comments, in which nothing is replaced."""
+_PARAMETER = re.compile(_OPAQUE + r"|(?<!:):(?P<name>[a-z_]+)")
+_NOT_SQLITE = re.compile(
+    r"""(?P<collation> COLLATE "C")|""" + _OPAQUE + r"|(?P<cast>::[a-z_0-9]+(\[\])?)"
+    r"|(?P<lock>\n *FOR (NO KEY )?(UPDATE|SHARE|KEY SHARE)( OF [a-z_]+)?\b)"
+    r"|IS (?P<same>NOT )?(?P<null_safe>DISTINCT FROM)"
+    r"|= ANY \(:(?P<array>[a-z_]+)(::text\[\])?\)"
+)
 
 _FOLDER = Path(__file__).parents[1]
 """Not by importlib.resources: its import takes longer than reading all of an adapter's files."""
@@ -63,6 +80,83 @@ class File(Mapping[str, str]):
     @cached_property
     def _queries(self) -> Queries:
         return Queries(include(self._text, _fragments(self._fragments_text)), source=self._source)
+
+
+class Positional(NamedTuple):
+    """A query with the parameters `$1`, `$2`, ... and their names in this order."""
+
+    text: str
+    names: tuple[str, ...]
+
+
+class Statement:
+    """A query of both databases; its text for one of them is made at first use."""
+
+    def __init__(self, *, postgres: str, sqlite: str) -> None:
+        self._postgres, self._sqlite = postgres, sqlite
+
+    @cached_property
+    def postgres(self) -> Positional:
+        """The text for PostgreSQL."""
+        return _positional(self._postgres)
+
+    @cached_property
+    def sqlite(self) -> str:
+        """The text for SQLite, with parameters by name."""
+        return _NOT_SQLITE.sub(_in_sqlite, self._sqlite)
+
+
+class Statements(Mapping[str, Statement]):
+    """The queries of a file in `transactions/sql`, read and divided as a `File`."""
+
+    def __init__(self, file: str) -> None:
+        self._file = File("runtara_persistence.transactions", file)
+
+    def __getitem__(self, name: str) -> Statement:
+        return self._statements[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._statements)
+
+    def __len__(self) -> int:
+        return len(self._statements)
+
+    @cached_property
+    def _statements(self) -> dict[str, Statement]:
+        return {
+            name: Statement(
+                postgres=self._text(name, "postgres"), sqlite=self._text(name, "sqlite")
+            )
+            for name in dict.fromkeys(name.partition(" for ")[0] for name in self._file)
+        }
+
+    def _text(self, name: str, database: str) -> str:
+        own = self._file.get(f"{name} for {database}")
+        return self._file[name] if own is None else own
+
+
+def _positional(text: str) -> Positional:
+    names: dict[str, int] = {}
+
+    def number(found: re.Match[str]) -> str:
+        name = found["name"]
+        return found[0] if name is None else f"${names.setdefault(name, len(names) + 1)}"
+
+    return Positional(_PARAMETER.sub(number, text), tuple(names))
+
+
+def _in_sqlite(found: re.Match[str]) -> str:
+    if found["array"] is not None:
+        return f"IN (SELECT value FROM json_each(:{found['array']}))"
+    if found["null_safe"] is not None:
+        return "IS NOT" if found["same"] is None else "IS"
+    return found["opaque"] or ""
+
+
+@cache
+def shared(file: str) -> Statements:
+    """Give the queries of a file that both databases share."""
+    return Statements(file)
 
 
 @cache

@@ -17,9 +17,12 @@ from runtara_migrations.postgres import check_postgres, run_postgres
 from runtara_persistence.postgres.connection import SETTINGS, Opening, check_session
 from runtara_persistence.postgres.driver_errors import FAILURES, explain, was_lost, was_rolled_back
 from runtara_persistence.postgres.line import Line
+from runtara_persistence.postgres.transactor import run_transaction
+from runtara_persistence.transactions.transaction import Transacting
 
 if TYPE_CHECKING:
     from runtara_migrations.location import PostgresLocation
+    from runtara_persistence.transactions.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -156,6 +159,23 @@ class Database:
         with self.step():
             return await self._run(self._require_pool(), attempt, work, is_repeatable)
 
+    async def carry_out(
+        self,
+        attempt: str,
+        begin: Callable[[], Transaction[T]],
+        *,
+        only_reads: bool,
+        is_single: bool,
+        is_repeatable: bool,
+    ) -> T:
+        """Fits `transactions.transaction.Transactor`."""
+
+        async def work(connection: Connection) -> T:
+            async with nullcontext() if only_reads or is_single else connection.transaction():
+                return await run_transaction(connection, begin())
+
+        return await self.run(attempt, work, is_repeatable=is_repeatable)
+
     @contextmanager
     def step(self) -> Iterator[None]:
         """Keep the database open during the block; raises DatabaseError if it is not open."""
@@ -249,11 +269,10 @@ class Database:
         return self._pool
 
 
-class OnDatabase:
+class OnDatabase(Transacting):
     """A class with methods that are steps on a database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    _database: Database
 
 
 Noun = TypeVar("Noun", bound=OnDatabase)

@@ -12,8 +12,9 @@ from runtara_domain.error import DatabaseError
 from runtara_domain.status import MOVES, Move
 from runtara_persistence import queries, records, stored
 from runtara_persistence.postgres import rows
-from runtara_persistence.postgres.database import OnDatabase, transact
+from runtara_persistence.postgres.database import OnDatabase
 from runtara_persistence.postgres.driver_errors import took_too_long
+from runtara_persistence.transactions.instances import InstanceTransactions
 
 if TYPE_CHECKING:
     from runtara_domain.model import (
@@ -27,13 +28,10 @@ if TYPE_CHECKING:
         NewInstance,
         Registered,
         Registration,
-        Reopened,
-        Reopening,
         Report,
         RunState,
     )
     from runtara_domain.status import Condition
-    from runtara_persistence.postgres.database import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "instances.sql")
 _MOST_ROWS = 10_000
@@ -45,7 +43,7 @@ _LONG = 0.25
 one that takes more than `_LONG` fewer."""
 
 
-class PostgresInstances(OnDatabase):
+class PostgresInstances(OnDatabase, InstanceTransactions):
     """Fits `runtara_domain.ports.instances.Instances`."""
 
     async def register(
@@ -231,14 +229,6 @@ class PostgresInstances(OnDatabase):
             MOVES[Move.BLOCK].target.status,
         )
         return rows.run_state(found[0]) if found else None
-
-    @transact("reopen an instance")
-    async def reopen(
-        self, connection: Connection, asked: Reopening, *, when: Condition, at: datetime
-    ) -> Reopened:
-        from runtara_persistence.postgres import reopening
-
-        return await reopening.reopen(connection, asked, when, at)
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)

@@ -9,8 +9,10 @@ from runtara_domain.model.interventions import Moved, Retried, Retry, Stop, Stop
 from runtara_domain.model.reopening import Reopening
 from runtara_domain.status import MOVES, Move, SignalType, State
 from runtara_persistence import queries
-from runtara_persistence.postgres import closing, moves, reopening
+from runtara_persistence.postgres import closing, moves
 from runtara_persistence.postgres.database import Connection
+from runtara_persistence.postgres.transactor import run_transaction
+from runtara_persistence.transactions import reopening
 
 _SQL = queries.load("runtara_persistence.postgres", "launches.sql")
 
@@ -85,7 +87,7 @@ async def retry(connection: Connection, asked: Retry, at: datetime) -> Retried:
     if before.is_final:
         whole = Reopening(asked.instance_id, asked.set_aside)
         sources = MOVES[Move.REOPEN].sources
-        reopened = await reopening.reopen(connection, whole, sources, at)
+        reopened = await run_transaction(connection, reopening.reopen(whole, sources, at))
         set_aside = reopened.set_aside
     is_run_over = before is State.RUNNING and row["launch_id"] is not None
     await connection.execute(_SQL["retry"], asked.instance_id, image_id, is_run_over)

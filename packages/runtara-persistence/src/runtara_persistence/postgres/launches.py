@@ -14,6 +14,7 @@ from runtara_domain.status import State
 from runtara_persistence import queries, records
 from runtara_persistence.postgres import instance_lists
 from runtara_persistence.postgres.database import OnDatabase, transact
+from runtara_persistence.transactions.launches import LaunchTransactions
 
 if TYPE_CHECKING:
     from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from runtara_domain.model.interventions import (
         Deleted,
         Deletion,
-        Fork,
-        Forked,
         Moved,
         Retried,
         Retry,
@@ -56,7 +55,7 @@ _GROUPS = 2
 _SQL = queries.load("runtara_persistence.postgres", "launches.sql")
 
 
-class PostgresLaunches(OnDatabase):
+class PostgresLaunches(OnDatabase, LaunchTransactions):
     """
     Fits `runtara_domain.ports.launches.Launches`.
 
@@ -189,12 +188,6 @@ class PostgresLaunches(OnDatabase):
         values.check_id("image_id", image_id)
         values.check_storable("instance_id", instance_id)
         return await intervening.move(connection, instance_id, image_id, at)
-
-    @transact("fork an instance")
-    async def fork(self, connection: Connection, fork: Fork, *, at: datetime) -> Forked:
-        from runtara_persistence.postgres import forking
-
-        return await forking.fork(connection, fork, at)
 
     @transact("delete an instance")
     async def delete(self, connection: Connection, deletion: Deletion) -> Deleted:

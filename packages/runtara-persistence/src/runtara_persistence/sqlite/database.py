@@ -19,9 +19,12 @@ from runtara_persistence.sqlite.connection import Files, connected, set_up_reade
 from runtara_persistence.sqlite.driver_errors import diagnose, explain, named
 from runtara_persistence.sqlite.group_commit import Failed, commit_together, read_each
 from runtara_persistence.sqlite.step_thread import StepThread, Thread
+from runtara_persistence.sqlite.transactor import run_transaction
+from runtara_persistence.transactions.transaction import Transacting
 
 if TYPE_CHECKING:
     from runtara_persistence.sqlite.group_commit import Outcome, Step
+    from runtara_persistence.transactions.transaction import Transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -114,6 +117,19 @@ class Database:
         except sqlite3.Error as error:
             raise explain(attempt, self._path, error) from error
 
+    async def carry_out(
+        self,
+        attempt: str,
+        begin: Callable[[], Transaction[T]],
+        *,
+        only_reads: bool,
+        is_single: bool,
+        is_repeatable: bool,
+    ) -> T:
+        """Fits `transactions.transaction.Transactor`: group commits make no difference of these."""
+        do = self.read if only_reads else self.write
+        return await do(attempt, lambda connection: run_transaction(connection, begin()))
+
     async def _connect(
         self, stack: AsyncExitStack
     ) -> tuple[sqlite3.Connection, sqlite3.Connection]:
@@ -183,11 +199,10 @@ class Database:
         return []
 
 
-class OnDatabase:
+class OnDatabase(Transacting):
     """A class with methods that are steps on a database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    _database: Database
 
 
 Noun = TypeVar("Noun", bound=OnDatabase)

@@ -12,9 +12,10 @@ from runtara_domain import values
 from runtara_domain.model import Registered
 from runtara_domain.status import MOVES, Move
 from runtara_persistence import queries, records, stored
-from runtara_persistence.sqlite import children, moves, reopening, rows
+from runtara_persistence.sqlite import children, moves, rows
 from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
+from runtara_persistence.transactions.instances import InstanceTransactions
 
 if TYPE_CHECKING:
     from runtara_domain.model import (
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
         NewChild,
         NewInstance,
         Registration,
-        Reopened,
-        Reopening,
         Report,
         RunState,
     )
@@ -50,7 +49,7 @@ _NEWEST = "~"
 """A text that sorts after every moment."""
 
 
-class SqliteInstances(OnDatabase):
+class SqliteInstances(OnDatabase, InstanceTransactions):
     """
     Fits `runtara_domain.ports.instances.Instances`; calls the watch for parents that get an end.
     """
@@ -239,17 +238,6 @@ class SqliteInstances(OnDatabase):
         if before is not None and before.admits(caller, when):
             moves.block(connection, caller.instance_id, reason)
         return before
-
-    @write("reopen an instance")
-    def reopen(
-        self,
-        connection: sqlite3.Connection,
-        asked: Reopening,
-        *,
-        when: Condition,
-        at: datetime,
-    ) -> Reopened:
-        return reopening.reopen(connection, asked, when, at)
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)

@@ -10,8 +10,10 @@ from runtara_domain.model.reopening import Reopening
 from runtara_domain.status import MOVES, Move, SignalType, State
 from runtara_persistence import queries
 from runtara_persistence.records import Row
-from runtara_persistence.sqlite import moves, reopening, rows
+from runtara_persistence.sqlite import moves, rows
 from runtara_persistence.sqlite.rows import from_text, to_text
+from runtara_persistence.sqlite.transactor import run_transaction
+from runtara_persistence.transactions import reopening
 
 _SQL = queries.load("runtara_persistence.sqlite", "launches.sql")
 
@@ -91,7 +93,8 @@ def retry(connection: sqlite3.Connection, asked: Retry, at: datetime) -> Retried
     set_aside: frozenset[str] = frozenset()
     if before.is_final:
         whole = Reopening(asked.instance_id, asked.set_aside)
-        reopened = reopening.reopen(connection, whole, MOVES[Move.REOPEN].sources, at)
+        sources = MOVES[Move.REOPEN].sources
+        reopened = run_transaction(connection, reopening.reopen(whole, sources, at))
         set_aside = reopened.set_aside
     is_run_over = before is State.RUNNING and row["launch_id"] is not None
     connection.execute(_SQL["retry"], {**key, "image_id": image_id, "is_run_over": is_run_over})

@@ -15,6 +15,7 @@ from runtara_persistence import queries, records
 from runtara_persistence.sqlite import claiming, instance_lists, rows
 from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
+from runtara_persistence.transactions.launches import LaunchTransactions
 
 if TYPE_CHECKING:
     from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from runtara_domain.model.interventions import (
         Deleted,
         Deletion,
-        Fork,
-        Forked,
         Moved,
         Retried,
         Retry,
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
 _SQL = queries.load("runtara_persistence.sqlite", "launches.sql")
 
 
-class SqliteLaunches(OnDatabase):
+class SqliteLaunches(OnDatabase, LaunchTransactions):
     """
     Fits `runtara_domain.ports.launches.Launches`.
 
@@ -161,12 +160,6 @@ class SqliteLaunches(OnDatabase):
         values.check_id("image_id", image_id)
         values.check_storable("instance_id", instance_id)
         return intervening.move(connection, instance_id, image_id, at)
-
-    @write("fork an instance")
-    def fork(self, connection: sqlite3.Connection, fork: Fork, *, at: datetime) -> Forked:
-        from runtara_persistence.sqlite import forking
-
-        return forking.fork(connection, fork, at)
 
     @write("delete an instance")
     def delete(self, connection: sqlite3.Connection, deletion: Deletion) -> Deleted:

@@ -63,9 +63,9 @@ def found(
     parameters: Mapping[str, object],
     build: Callable[[dict[str, Any]], T],
 ) -> list[T]:
-    """Run a query, and build a record of each of its rows."""
+    """Run a query, and build a record of each of its rows; some statements have none."""
     cursor = connection.execute(query, parameters)
-    names = [column[0] for column in cursor.description]
+    names = [column[0] for column in cursor.description or ()]
     return [build(_named(names, row)) for row in cursor]
 
 

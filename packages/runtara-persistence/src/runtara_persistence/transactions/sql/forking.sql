@@ -4,40 +4,44 @@ SELECT
     coalesce(
         i.image_id, (SELECT a.image_id FROM instance_images AS a WHERE a.instance_id = i.instance_id)
     ) AS image_id,
-    EXISTS (SELECT FROM instances AS n WHERE n.instance_id = $2) AS is_taken
+    EXISTS (SELECT 1 FROM instances AS n WHERE n.instance_id = :new_id) AS is_taken
 FROM instances AS i
-WHERE i.instance_id = $1
+WHERE i.instance_id = :instance_id
 -- Locks the instance, so that it saves, receives and starts nothing meanwhile.
 FOR NO KEY UPDATE OF i;
 
 -- name: point
 SELECT id::bigint AS id
 FROM checkpoints
-WHERE instance_id = $1 AND checkpoint_id = $2 AND is_retry_attempt IS NOT TRUE;
+WHERE instance_id = :instance_id
+    AND checkpoint_id = :checkpoint_id
+    AND is_retry_attempt IS NOT TRUE;
 
 -- name: measure
 SELECT count(*) AS copied, max(id)::bigint AS newest_id
 FROM checkpoints
-WHERE instance_id = $1 AND is_retry_attempt IS NOT TRUE AND id <= $2::bigint;
+WHERE instance_id = :instance_id AND is_retry_attempt IS NOT TRUE AND id <= :last_id::bigint;
 
 -- name: repeated
 SELECT checkpoint_id
 FROM checkpoints
-WHERE instance_id = $1 AND is_retry_attempt IS NOT TRUE AND id > $2::bigint
+WHERE instance_id = :instance_id AND is_retry_attempt IS NOT TRUE AND id > :last_id::bigint
 ORDER BY id;
 
 -- name: unheard_child
 SELECT c.instance_id
 FROM instances AS p
-JOIN instances AS c ON c.parent_id = p.instance_id AND c.tenant_id = p.tenant_id
-WHERE p.instance_id = $1
+CROSS JOIN instances AS c
+WHERE p.instance_id = :instance_id
+    AND c.parent_id = p.instance_id
+    AND c.tenant_id = p.tenant_id
     AND (
-        $2::boolean
-        OR c.created_at <= (SELECT k.created_at FROM checkpoints AS k WHERE k.id = $3::bigint)
+        :is_whole::boolean
+        OR c.created_at <= (SELECT k.created_at FROM checkpoints AS k WHERE k.id = :newest_id::bigint)
     )
     AND NOT EXISTS (
-        SELECT FROM pending_checkpoint_signals AS s
-        WHERE s.instance_id = p.instance_id AND s.checkpoint_id = $4::text || c.instance_id
+        SELECT 1 FROM pending_checkpoint_signals AS s
+        WHERE s.instance_id = p.instance_id AND s.checkpoint_id = :ended::text || c.instance_id
     )
 ORDER BY c.instance_id COLLATE "C"
 LIMIT 1;
@@ -57,11 +61,11 @@ INSERT INTO instances (
     checkpoint_id
 )
 SELECT
-    $2,
+    :new_id,
     i.tenant_id,
-    $3::timestamptz,
+    :at::timestamptz,
     i.input,
-    $4::text,
+    :image_id::text,
     i.workflow,
     i.priority,
     i.queue,
@@ -69,9 +73,9 @@ SELECT
     coalesce(
         i.env, (SELECT a.env::text FROM instance_images AS a WHERE a.instance_id = i.instance_id)
     ),
-    (SELECT k.checkpoint_id FROM checkpoints AS k WHERE k.id = $5::bigint)
+    (SELECT k.checkpoint_id FROM checkpoints AS k WHERE k.id = :newest_id::bigint)
 FROM instances AS i
-WHERE i.instance_id = $1
+WHERE i.instance_id = :instance_id
 ON CONFLICT (instance_id) DO NOTHING
 RETURNING instance_id;
 
@@ -87,7 +91,7 @@ INSERT INTO checkpoints (
     state
 )
 SELECT
-    $2,
+    :new_id,
     c.checkpoint_id,
     c.created_at,
     c.is_retry_attempt,
@@ -98,26 +102,35 @@ SELECT
 FROM checkpoints AS c
 LEFT JOIN checkpoints AS k
     ON c.is_retry_attempt
-    AND k.instance_id = $1
+    AND k.instance_id = :instance_id
     AND k.is_retry_attempt IS NOT TRUE
-    AND k.checkpoint_id = left(
-        c.checkpoint_id, -length('::retry::' || coalesce(c.attempt_number, 0))
+    AND k.checkpoint_id = substr(
+        c.checkpoint_id,
+        1,
+        length(c.checkpoint_id) - length('::retry::' || coalesce(c.attempt_number, 0))
     )
     AND c.checkpoint_id = k.checkpoint_id || '::retry::' || c.attempt_number
-WHERE c.instance_id = $1
-    AND CASE WHEN c.is_retry_attempt IS NOT TRUE THEN c.id ELSE k.id END <= $3::bigint
+WHERE c.instance_id = :instance_id
+    AND CASE WHEN c.is_retry_attempt IS NOT TRUE THEN c.id ELSE k.id END <= :last_id::bigint
 ORDER BY c.id;
 
 -- name: copy.signals
 INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, created_at, payload)
-SELECT $2, checkpoint_id, created_at, payload
+SELECT :new_id, checkpoint_id, created_at, payload
 FROM pending_checkpoint_signals
-WHERE instance_id = $1
+WHERE instance_id = :instance_id
 ORDER BY id;
 
--- name: copy.associate
+-- name: copy.associate for postgres
 INSERT INTO instance_images (instance_id, image_id, tenant_id, created_at, env)
 SELECT instance_id, image_id, tenant_id, created_at, coalesce(env::jsonb, '{}')
 FROM instances
-WHERE instance_id = $1 AND image_id IS NOT NULL
+WHERE instance_id = :new_id AND image_id IS NOT NULL
+ON CONFLICT (instance_id) DO UPDATE SET image_id = excluded.image_id, env = excluded.env;
+
+-- name: copy.associate for sqlite
+INSERT INTO instance_images (instance_id, image_id, tenant_id, created_at, env)
+SELECT instance_id, image_id, tenant_id, created_at, env
+FROM instances
+WHERE instance_id = :new_id AND image_id IS NOT NULL
 ON CONFLICT (instance_id) DO UPDATE SET image_id = excluded.image_id, env = excluded.env;

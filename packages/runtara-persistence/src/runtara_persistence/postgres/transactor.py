@@ -1,0 +1,43 @@
+"""Carries out transactions that are written once for both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import asyncpg
+
+    from runtara_persistence.records import Row
+    from runtara_persistence.transactions.transaction import Query, Transaction
+
+T = TypeVar("T")
+
+
+async def run_transaction(
+    connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], transaction: Transaction[T]
+) -> T:
+    """Execute the queries of a transaction, each in one request; return its outcome."""
+    try:
+        query = next(transaction)
+        while True:
+            query = transaction.send(await _executed(connection, query))
+    except StopIteration as end:
+        outcome: T = end.value
+        return outcome
+
+
+async def _executed(
+    connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], query: Query
+) -> Sequence[Row]:
+    text, names = query.statement.postgres
+    if query.batch is not None:
+        await connection.executemany(text, [_values(names, each) for each in query.batch])
+        return ()
+    return await connection.fetch(text, *_values(names, query.parameters))
+
+
+def _values(names: Sequence[str], parameters: Mapping[str, object]) -> list[Any]:
+    return [parameters[name] for name in names]

@@ -1,0 +1,48 @@
+"""Carries out transactions that are written once for both databases."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite.rows import to_text
+
+if TYPE_CHECKING:
+    from runtara_persistence.records import Row
+    from runtara_persistence.transactions.transaction import Query, Transaction
+
+T = TypeVar("T")
+
+
+def run_transaction(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
+    """Execute the queries of a transaction within the connection's own; return its outcome."""
+    try:
+        query = next(transaction)
+        while True:
+            query = transaction.send(_executed(connection, query))
+    except StopIteration as end:
+        outcome: T = end.value
+        return outcome
+
+
+def _executed(connection: sqlite3.Connection, query: Query) -> Sequence[Row]:
+    text = query.statement.sqlite
+    if query.batch is not None:
+        connection.executemany(text, map(_stored, query.batch))
+        return ()
+    return rows.found(connection, text, _stored(query.parameters), dict)
+
+
+def _stored(parameters: Mapping[str, object]) -> dict[str, object]:
+    """Write moments as text, and lists as JSON."""
+    return {name: _value(value) for name, value in parameters.items()}
+
+
+def _value(value: object) -> object:
+    if isinstance(value, datetime):
+        return to_text(value)
+    return json.dumps(value) if isinstance(value, list | tuple) else value

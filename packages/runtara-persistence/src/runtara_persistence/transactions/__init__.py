@@ -1,0 +1,1 @@
+"""Steps of the ports that are written once for SQLite and PostgreSQL."""

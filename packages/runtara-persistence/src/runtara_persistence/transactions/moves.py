@@ -1,0 +1,48 @@
+"""Parts of transactions that move an instance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from runtara_domain.status import SignalType
+from runtara_persistence import queries
+from runtara_persistence.transactions.transaction import execute_many, fetch, first
+
+if TYPE_CHECKING:
+    from runtara_persistence.transactions.transaction import Transaction
+
+_SQL = queries.shared("moves.sql")
+
+
+def lock_parent(instance_id: str) -> Transaction[str | None]:
+    """
+    Lock the parent of an instance, as all steps do before they lock both; return its id.
+
+    Return None if the instance has no parent.
+    """
+    parent = yield from first(_SQL["lock_parent"], instance_id=instance_id)
+    return None if parent is None else parent["instance_id"]
+
+
+def has_image(image_id: str, tenant_id: str) -> Transaction[bool]:
+    """Whether a tenant has an image that is not deleted; locks it against deletion."""
+    image = yield from first(_SQL["image"], image_id=image_id, tenant_id=tenant_id)
+    return image is not None and bool(image["is_there"])
+
+
+def unblock(
+    instance_ids: Sequence[str], at: datetime, signal: SignalType = SignalType.RESUME
+) -> Transaction[None]:
+    """Make instances due: send this signal, or keep a pending one that is stronger."""
+    sent = {"signal_type": signal.value, "at": at, "payload": b""}
+    each = [{"instance_id": instance_id, **sent} for instance_id in instance_ids]
+    yield from execute_many(_SQL["unblock.send"], each)
+    yield from fetch(_SQL["unblock.clear"], instance_ids=instance_ids)
+
+
+def supersede(instance_id: str, at: datetime) -> Transaction[None]:
+    """Close the open launch, if there is one, before another run takes the instance."""
+    yield from fetch(_SQL["supersede.close"], instance_id=instance_id, at=at)
+    yield from fetch(_SQL["supersede.release"], instance_id=instance_id)

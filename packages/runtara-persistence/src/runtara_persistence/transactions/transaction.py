@@ -1,0 +1,117 @@
+"""
+Steps that are written once for SQLite and PostgreSQL.
+
+A step is a generator: it yields queries, gets their rows, and returns its outcome. It knows no
+connection. An adapter carries it out within one transaction, and may begin it anew if the first
+try had no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from runtara_persistence.queries import Statement
+    from runtara_persistence.records import Row
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Query(NamedTuple):
+    """
+    A statement with its parameters by name; moments are datetimes, lists arrays of text.
+
+    batch: parameters for each time that the statement is executed; such a query has no rows.
+    """
+
+    statement: Statement
+    parameters: Mapping[str, object] = {}
+    batch: Sequence[Mapping[str, object]] | None = None
+
+
+Transaction: TypeAlias = Generator[Query, "Sequence[Row]", T]
+
+
+def fetch(statement: Statement, /, **parameters: object) -> Transaction[Sequence[Row]]:
+    """Execute a statement; return its rows."""
+    return (yield Query(statement, parameters))
+
+
+def first(statement: Statement, /, **parameters: object) -> Transaction[Row | None]:
+    """Execute a statement that has at most one row; return it, or None."""
+    rows = yield Query(statement, parameters)
+    return rows[0] if rows else None
+
+
+def only(statement: Statement, /, **parameters: object) -> Transaction[Row]:
+    """Execute a statement that has exactly one row; return it."""
+    [row] = yield Query(statement, parameters)
+    return row
+
+
+def execute_many(
+    statement: Statement, batch: Sequence[Mapping[str, object]], /
+) -> Transaction[None]:
+    """Execute a statement once for each of these parameters."""
+    yield Query(statement, batch=batch)
+
+
+class Transactor(Protocol):
+    """A database that carries out transactions."""
+
+    async def carry_out(
+        self,
+        attempt: str,
+        begin: Callable[[], Transaction[T]],
+        *,
+        only_reads: bool,
+        is_single: bool,
+        is_repeatable: bool,
+    ) -> T:
+        """
+        Carry out a transaction; its effect is durable when this returns. Raises DatabaseError.
+
+        begin: called again for a further try, after a try that had no effect. only_reads: each
+        query sees what was committed before it. is_single: the transaction is a single statement.
+        is_repeatable: carrying it out twice has the effect of carrying it out once.
+        """
+
+
+class Transacting:
+    """A class with methods that are transactions on a database."""
+
+    def __init__(self, database: Transactor) -> None:
+        self._database = database
+
+
+Noun = TypeVar("Noun", bound=Transacting)
+Method: TypeAlias = Callable[Concatenate[Noun, P], Transaction[T]]
+AsyncMethod: TypeAlias = Callable[Concatenate[Noun, P], Coroutine[None, None, T]]
+
+
+def transact(
+    attempt: str,
+    *,
+    only_reads: bool = False,
+    is_single: bool = False,
+    is_repeatable: bool = False,
+) -> Callable[[Method[Noun, P, T]], AsyncMethod[Noun, P, T]]:
+    """Make a method of a transaction, as `Transactor.carry_out` does it for these traits."""
+
+    def decorate(method: Method[Noun, P, T]) -> AsyncMethod[Noun, P, T]:
+        @wraps(method)
+        async def transacting(self: Noun, /, *args: P.args, **options: P.kwargs) -> T:
+            return await self._database.carry_out(
+                attempt,
+                lambda: method(self, *args, **options),
+                only_reads=only_reads,
+                is_single=is_single,
+                is_repeatable=is_repeatable or only_reads,
+            )
+
+        return transacting
+
+    return decorate

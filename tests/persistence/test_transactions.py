@@ -1,0 +1,94 @@
+"""Transactions that are written once: what a generator asks for, and what each database does."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.support import postgres
+
+from runtara_persistence.postgres import transactor as on_postgres
+from runtara_persistence.queries import Statement
+from runtara_persistence.sqlite import transactor as on_sqlite
+from runtara_persistence.transactions.transaction import (
+    Transaction,
+    execute_many,
+    fetch,
+    first,
+    only,
+)
+
+Run = Callable[[Transaction[Any]], Awaitable[Any]]
+
+MOMENT = datetime(2026, 11, 30, 12, 0, 0, 250_000, tzinfo=UTC)
+TABLES = "CREATE TABLE things (name TEXT, due_at {moment})"
+
+
+def statement(text: str) -> Statement:
+    return Statement(postgres=text, sqlite=text)
+
+
+PUT = statement("INSERT INTO things (name, due_at) VALUES (:name, :at) RETURNING name")
+ALL = statement('SELECT name, due_at FROM things ORDER BY name COLLATE "C"')
+SOME = statement("SELECT name FROM things WHERE name = ANY (:names::text[])")
+EMPTY = statement("DELETE FROM things")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
+    if request.param == "sqlite":
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute(TABLES.format(moment="TEXT"))
+
+            async def carry_out(transaction: Transaction[Any]) -> object:
+                return on_sqlite.run_transaction(connection, transaction)
+
+            yield carry_out
+    else:
+        with postgres.migrated_database() as url:
+            # As a pool gives it, without a pool.
+            server: Any = await asyncpg.connect(url)
+            await server.execute(TABLES.format(moment="TIMESTAMPTZ"))
+            yield lambda transaction: on_postgres.run_transaction(server, transaction)
+            await server.close()
+
+
+async def test_queries_get_their_rows_and_moments_stay_datetimes(run: Run) -> None:
+    def transaction() -> Transaction[list[tuple[str, datetime | None]]]:
+        put = yield from only(PUT, name="a", at=MOMENT)
+        yield from execute_many(PUT, [{"name": "b", "at": None}, {"name": "c", "at": MOMENT}])
+        rows = yield from fetch(ALL)
+        assert put["name"] == "a"
+        return [(row["name"], row["due_at"]) for row in rows]
+
+    assert await run(transaction()) == [("a", MOMENT), ("b", None), ("c", MOMENT)]
+
+
+async def test_a_list_is_an_array_of_either_database(run: Run) -> None:
+    def transaction() -> Transaction[set[str]]:
+        yield from execute_many(PUT, [{"name": name, "at": None} for name in ("a", "b", "ö,'")])
+        rows = yield from fetch(SOME, names=["b", "ö,'", "x"])
+        return {row["name"] for row in rows}
+
+    assert await run(transaction()) == {"b", "ö,'"}
+
+
+async def test_there_may_be_no_row_and_a_statement_may_have_none(run: Run) -> None:
+    def transaction() -> Transaction[object]:
+        yield from fetch(PUT, name="a", at=None)
+        emptied = yield from fetch(EMPTY)
+        return len(emptied), (yield from first(ALL))
+
+    assert await run(transaction()) == (0, None)
+
+
+async def test_an_error_within_the_transaction_reaches_its_caller(run: Run) -> None:
+    def transaction() -> Transaction[None]:
+        yield from fetch(ALL)
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        await run(transaction())
