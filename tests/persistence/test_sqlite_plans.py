@@ -15,7 +15,7 @@ from runtara_persistence.sqlite.persistence import SqlitePersistence
 
 SQLITE = "runtara_persistence.sqlite"
 FILES = ("instances", "checkpoints", "events", "signals", "claims")
-SHARED = ("forking", "moves", "reopening")
+SHARED = ("deleting", "forking", "intervening", "moves", "reopening")
 EVERY = [
     *((file, name) for file in FILES for name in queries.load(SQLITE, f"{file}.sql")),
     *((file, name) for file in SHARED for name in queries.shared(f"{file}.sql")),

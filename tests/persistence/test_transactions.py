@@ -44,7 +44,7 @@ async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
             connection.execute(TABLES.format(moment="TEXT"))
 
             async def carry_out(transaction: Transaction[Any]) -> object:
-                return on_sqlite.run_transaction(connection, transaction)
+                return on_sqlite.run_transaction(connection, transaction, [])
 
             yield carry_out
     else:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runtara_domain.model.launches import Offer
     from runtara_domain.model.limits import Limit
     from runtara_domain.model.stored_images import Image
-    from runtara_persistence.postgres.database import Connection
+    from runtara_persistence.postgres.connection import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "claiming.sql")
 

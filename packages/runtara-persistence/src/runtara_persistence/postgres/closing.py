@@ -5,20 +5,17 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from runtara_domain.launching.settlement import Decision, Figures, FoundInstance, Settlement, decide
-from runtara_domain.model import ending_signal
-from runtara_domain.model.instances import Ending
 from runtara_domain.model.launch_ends import LaunchEnd
 from runtara_domain.model.launches import KEPT_LAUNCHES, Closed, Closing, Judge
 from runtara_domain.model.verdicts import LaunchedInstance
 from runtara_domain.status import MOVES, OPEN, Move, SignalType, State
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
-from runtara_persistence.postgres.database import Connection
+from runtara_persistence.postgres.connection import Connection
+from runtara_persistence.postgres.moves import end
 
 _SQL = queries.load("runtara_persistence.postgres", "closing.sql")
-_OF_INSTANCES = queries.load("runtara_persistence.postgres", "instances.sql")
-_FINISH = _OF_INSTANCES["finish"]
-_BLOCK = _OF_INSTANCES["block"]
+_BLOCK = queries.load("runtara_persistence.postgres", "instances.sql")["block"]
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -114,24 +111,6 @@ def outcome(instance_id: str, found: FoundInstance, decision: Decision, *, after
         before=before,
         after=after,
         launch_after=None if before.is_final else decision.settlement.launch_after,
-    )
-
-
-async def end(connection: Connection, instance_id: str, ending: Ending, at: datetime) -> None:
-    """End an instance, and send its parent the ending; the rows of both are locked already."""
-    await connection.fetch(
-        _FINISH,
-        instance_id,
-        None,
-        rows.states(OPEN),
-        ending.state.status,
-        ending.output,
-        ending.error,
-        ending.stderr,
-        ending.memory_peak_bytes,
-        ending.cpu_usage_usec,
-        at,
-        *ending_signal(instance_id, ending),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType, SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
@@ -15,6 +15,9 @@ from runtara_persistence.postgres.driver_errors import FAILURES, explain
 
 if TYPE_CHECKING:
     from runtara_migrations.location import Address, PostgresLocation
+
+# In quotes, because this class is generic only for the type checker.
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {

@@ -21,7 +21,7 @@ from runtara_domain.model.instance_copies import (
 )
 from runtara_domain.status import InstanceStatus, SignalType, State
 from runtara_persistence import queries
-from runtara_persistence.postgres.database import Connection
+from runtara_persistence.postgres.connection import Connection
 from runtara_persistence.records import record
 
 T = TypeVar("T")

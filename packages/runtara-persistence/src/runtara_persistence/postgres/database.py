@@ -14,7 +14,7 @@ import asyncpg
 from runtara_domain.error import DatabaseError
 from runtara_migrations.ledger import MigrationError
 from runtara_migrations.postgres import check_postgres, run_postgres
-from runtara_persistence.postgres.connection import SETTINGS, Opening, check_session
+from runtara_persistence.postgres.connection import SETTINGS, Connection, Opening, check_session
 from runtara_persistence.postgres.driver_errors import FAILURES, explain, was_lost, was_rolled_back
 from runtara_persistence.postgres.line import Line
 from runtara_persistence.postgres.transactor import run_transaction
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # In quotes, because these classes are generic only for the type checker.
-Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Records: TypeAlias = "list[asyncpg.Record]"
 Work: TypeAlias = Callable[[Connection], Awaitable[T]]
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"

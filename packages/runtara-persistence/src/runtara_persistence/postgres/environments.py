@@ -15,7 +15,7 @@ from runtara_persistence.postgres.database import OnDatabase, transact
 if TYPE_CHECKING:
     from runtara_domain.model.environments import NewEnvironment
     from runtara_domain.model.stored_environments import Environment
-    from runtara_persistence.postgres.database import Connection
+    from runtara_persistence.postgres.connection import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "environments.sql")
 

@@ -19,7 +19,8 @@ from runtara_persistence.postgres.driver_errors import is_of_one_step
 if TYPE_CHECKING:
     from runtara_domain.fifo import Turn
     from runtara_domain.model import EventStep, Recorded
-    from runtara_persistence.postgres.database import Connection, Database
+    from runtara_persistence.postgres.connection import Connection
+    from runtara_persistence.postgres.database import Database
 
 _SQL = queries.load("runtara_persistence.postgres", "events.sql")
 

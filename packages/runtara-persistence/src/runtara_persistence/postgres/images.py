@@ -11,13 +11,15 @@ from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import MAX_CHUNK_BYTES, DeletedImage, RegisteredImage
 from runtara_domain.status import OPEN
 from runtara_persistence import queries, records, stored
-from runtara_persistence.postgres import moves, rows
+from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import OnDatabase, transact
+from runtara_persistence.postgres.transactor import run_transaction
+from runtara_persistence.transactions import moves
 
 if TYPE_CHECKING:
     from runtara_domain.model.images import ImageFilter, NewImage
     from runtara_domain.model.stored_images import Image
-    from runtara_persistence.postgres.database import Connection
+    from runtara_persistence.postgres.connection import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "images.sql")
 _BOUND = queries.load("runtara_persistence.postgres", "limits.sql")["bound"]
@@ -77,7 +79,7 @@ class PostgresImages(OnDatabase):
             await connection.execute(_SQL["register.bound"], *name, image.max_concurrent)
         stuck = await connection.fetch(_SQL["register.move_stuck"], *name, image.image_id)
         blocked = [each["instance_id"] for each in stuck if each["is_blocked"]]
-        await moves.unblock(connection, blocked, at)
+        await run_transaction(connection, moves.unblock(blocked, at))
         if image.max_concurrent is not None:
             # After the instances: a step that closes a launch locks its instance first, too.
             await connection.execute(_BOUND, _OF_AN_IMAGE, *name)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from runtara_domain.model.stored_images import Image
     from runtara_domain.model.stored_instances import Instance
     from runtara_domain.model.waits import Awaited
-    from runtara_persistence.postgres.database import Connection, Database
+    from runtara_persistence.postgres.connection import Connection
+    from runtara_persistence.postgres.database import Database
 
 _SQL = queries.load("runtara_persistence.postgres", "instance_lists.sql")
 

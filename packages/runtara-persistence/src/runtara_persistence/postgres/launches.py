@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
     from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
     from runtara_domain.model.instance_lists import InstancePlace, InstanceQuery, ListedInstance
     from runtara_domain.model.instance_views import InstanceView
-    from runtara_domain.model.interventions import (
-        Deleted,
-        Deletion,
-        Moved,
-        Retried,
-        Retry,
-        Stop,
-        Stopped,
-    )
     from runtara_domain.model.launches import (
         Claims,
         Closed,
@@ -43,7 +34,7 @@ if TYPE_CHECKING:
     from runtara_domain.model.stored_launches import Launch, LaunchFilter
     from runtara_persistence.batcher import Batcher, Waiting
     from runtara_persistence.postgres.closing_together import Close
-    from runtara_persistence.postgres.database import Connection
+    from runtara_persistence.postgres.connection import Connection
 
 _PendingClose: TypeAlias = "Waiting[Close, Closed | None]"
 
@@ -132,69 +123,6 @@ class PostgresLaunches(OnDatabase, LaunchTransactions):
             "read open launches", _SQL["open_launches"], environment_id, at
         )
         return [records.open_launch(row, State(row["state"]), at) for row in found]
-
-    @transact("stop an instance")
-    async def stop(self, connection: Connection, stop: Stop, *, at: datetime) -> Stopped:
-        from runtara_persistence.postgres import intervening
-
-        return await intervening.stop(connection, stop, at)
-
-    async def end_stopped(
-        self, *, patience: timedelta = timedelta(seconds=2), limit: int = 100, at: datetime
-    ) -> Sequence[str]:
-        values.check_limit(limit)
-        attempt = "find instances that were stopped"
-        found = await self._database.read(attempt, _SQL["end_stopped"], at, at - patience, limit)
-        # Each step in a transaction of its own, so that a locked row delays no other.
-        return [
-            row["instance_id"]
-            for row in found
-            if await self._end_stopped(row["instance_id"], patience, at)
-        ]
-
-    @transact("end an instance that was stopped")
-    async def _end_stopped(
-        self, connection: Connection, instance_id: str, patience: timedelta, at: datetime
-    ) -> bool:
-        from runtara_persistence.postgres import intervening
-
-        return await intervening.end_stopped(connection, instance_id, patience, at)
-
-    @transact("resume an instance")
-    async def resume(
-        self, connection: Connection, instance_id: str, *, at: datetime
-    ) -> State | None:
-        from runtara_persistence.postgres import intervening
-
-        values.check_storable("instance_id", instance_id)
-        return await intervening.resume(connection, instance_id, at)
-
-    async def end_waits(self, instance_ids: Collection[str]) -> None:
-        attempt, found = "end the back-off of instances that waited for room", list(instance_ids)
-        await self._database.write(attempt, _SQL["end_waits"], found, is_repeatable=True)
-
-    @transact("retry an instance")
-    async def retry(self, connection: Connection, retry: Retry, *, at: datetime) -> Retried:
-        from runtara_persistence.postgres import intervening
-
-        return await intervening.retry(connection, retry, at)
-
-    @transact("move an instance to another image")
-    async def move(
-        self, connection: Connection, instance_id: str, image_id: str, *, at: datetime
-    ) -> Moved:
-        from runtara_persistence.postgres import intervening
-
-        values.check_id("image_id", image_id)
-        values.check_storable("instance_id", instance_id)
-        return await intervening.move(connection, instance_id, image_id, at)
-
-    @transact("delete an instance")
-    async def delete(self, connection: Connection, deletion: Deletion) -> Deleted:
-        from runtara_persistence.postgres import deleting
-
-        values.check_storable("instance_id", deletion.instance_id)
-        return await deleting.delete(connection, deletion)
 
     async def copy(self, instance_id: str) -> Copied | None:
         from runtara_persistence.postgres import copying

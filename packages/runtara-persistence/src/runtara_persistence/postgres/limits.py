@@ -13,7 +13,7 @@ from runtara_persistence.postgres.database import OnDatabase, transact
 
 if TYPE_CHECKING:
     from runtara_domain.model.limits import Hold, Limit, Scope
-    from runtara_persistence.postgres.database import Connection
+    from runtara_persistence.postgres.connection import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "limits.sql")
 

@@ -19,8 +19,11 @@ from runtara_domain.model.schedules import (
     StoredSchedule,
 )
 from runtara_persistence import queries, schedule_rows
-from runtara_persistence.postgres import intervening, starting
-from runtara_persistence.postgres.database import Connection, OnDatabase, transact
+from runtara_persistence.postgres import starting
+from runtara_persistence.postgres.connection import Connection
+from runtara_persistence.postgres.database import OnDatabase, transact
+from runtara_persistence.postgres.transactor import run_transaction
+from runtara_persistence.transactions import intervening
 
 _SQL = queries.load("runtara_persistence.postgres", "schedules.sql")
 
@@ -120,7 +123,7 @@ class PostgresSchedules(OnDatabase):
             return schedule_changes.outcome_of(firing, found, plan)
         if plan.cancels and earlier is not None:
             stop = Stop(earlier, CANCEL_GRACE, schedule_changes.cancel_reason(firing))
-            await intervening.stop(connection, stop, at)
+            await run_transaction(connection, intervening.stop(stop, at))
         await _write(connection, schedule_changes.fired(firing, found, plan))
         return schedule_changes.outcome_of(firing, found, plan)
 

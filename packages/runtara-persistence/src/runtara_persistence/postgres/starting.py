@@ -9,7 +9,7 @@ from runtara_domain.error import DatabaseError
 from runtara_domain.model.launches import InstanceStart, Offer, Started
 from runtara_persistence import queries, stored
 from runtara_persistence.postgres import claiming
-from runtara_persistence.postgres.database import Connection
+from runtara_persistence.postgres.connection import Connection
 
 _SQL = queries.load("runtara_persistence.postgres", "launches.sql")
 

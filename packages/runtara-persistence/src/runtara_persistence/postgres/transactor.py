@@ -5,33 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from runtara_persistence.postgres import moves
+from runtara_persistence.transactions.transaction import End
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import asyncpg
-
+    from runtara_persistence.postgres.connection import Connection
     from runtara_persistence.records import Row
     from runtara_persistence.transactions.transaction import Query, Transaction
 
 T = TypeVar("T")
 
 
-async def run_transaction(
-    connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], transaction: Transaction[T]
-) -> T:
+async def run_transaction(connection: Connection, transaction: Transaction[T]) -> T:
     """Execute the queries of a transaction, each in one request; return its outcome."""
     try:
         query = next(transaction)
         while True:
-            query = transaction.send(await _executed(connection, query))
+            if isinstance(query, End):
+                await moves.end(connection, query.instance_id, query.ending, query.at)
+                query = transaction.send(())
+            else:
+                query = transaction.send(await _executed(connection, query))
     except StopIteration as end:
         outcome: T = end.value
         return outcome
 
 
-async def _executed(
-    connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], query: Query
-) -> Sequence[Row]:
+async def _executed(connection: Connection, query: Query) -> Sequence[Row]:
     text, names = query.statement.postgres
     if query.batch is not None:
         await connection.executemany(text, [_values(names, each) for each in query.batch])

@@ -127,8 +127,16 @@ class Database:
         is_repeatable: bool,
     ) -> T:
         """Fits `transactions.transaction.Transactor`: group commits make no difference of these."""
-        do = self.read if only_reads else self.write
-        return await do(attempt, lambda connection: run_transaction(connection, begin()))
+        heard: list[str] = []
+
+        def step(connection: sqlite3.Connection) -> T:
+            # The step may have been tried before, in one transaction with other steps.
+            heard.clear()
+            return run_transaction(connection, begin(), heard)
+
+        if only_reads:
+            return await self.read(attempt, step)
+        return await self.write(attempt, step, then=lambda _: self.tell(heard))
 
     async def _connect(
         self, stack: AsyncExitStack

@@ -15,6 +15,8 @@ from runtara_persistence import queries, records, stored
 from runtara_persistence.sqlite import moves, rows
 from runtara_persistence.sqlite.database import OnDatabase, read, write
 from runtara_persistence.sqlite.rows import to_text
+from runtara_persistence.sqlite.transactor import run_transaction
+from runtara_persistence.transactions.moves import unblock
 
 if TYPE_CHECKING:
     from runtara_domain.model.images import ImageFilter, NewImage
@@ -78,7 +80,7 @@ class SqliteImages(OnDatabase):
                 _SQL["register.bound"], {**name, "max_concurrent": image.max_concurrent}
             )
             connection.execute(_BOUND, {**name, "scope": Scope.IMAGE.value})
-        _move_stuck(connection, image, to_text(at))
+        _move_stuck(connection, image, at)
         connection.execute(_SQL["tell"])
         return RegisteredImage(image, created=True)
 
@@ -173,11 +175,12 @@ class SqliteImages(OnDatabase):
         return len(swept)
 
 
-def _move_stuck(connection: sqlite3.Connection, image: Image, at: str) -> None:
+def _move_stuck(connection: sqlite3.Connection, image: Image, at: datetime) -> None:
     name = {"tenant_id": image.tenant_id, "name": image.name, "image_id": image.image_id}
-    for instance_id, is_blocked in connection.execute(_SQL["register.stuck"], name).fetchall():
+    stuck = connection.execute(_SQL["register.stuck"], name).fetchall()
+    for instance_id, _ in stuck:
         connection.execute(
             _SQL["register.move"], {"image_id": image.image_id, "instance_id": instance_id}
         )
-        if is_blocked:
-            moves.unblock(connection, instance_id, at)
+    blocked = [instance_id for instance_id, is_blocked in stuck if is_blocked]
+    run_transaction(connection, unblock(blocked, at), [])

@@ -15,7 +15,9 @@ from runtara_persistence import queries, records, stored
 from runtara_persistence.sqlite import children, moves, rows
 from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
+from runtara_persistence.sqlite.transactor import run_transaction
 from runtara_persistence.transactions.instances import InstanceTransactions
+from runtara_persistence.transactions.moves import supersede
 
 if TYPE_CHECKING:
     from runtara_domain.model import (
@@ -90,7 +92,8 @@ class SqliteInstances(OnDatabase, InstanceTransactions):
         begins = registration.continue_run is None and before.state in when
         if owned and checkpoint_exists and launch_is_open and begins:
             if is_others and registration.launch_id is None:
-                moves.supersede(connection, registration.instance_id, to_text(at))
+                superseding = supersede(registration.instance_id, at)
+                run_transaction(connection, superseding, [])
             _begin_run(connection, registration, to_text(at))
             run += 1
         found = (before, tenant_id, checkpoint_exists, run, given, launch_is_open)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
     from runtara_domain.model.instance_lists import InstancePlace, InstanceQuery, ListedInstance
     from runtara_domain.model.instance_views import InstanceView
-    from runtara_domain.model.interventions import (
-        Deleted,
-        Deletion,
-        Moved,
-        Retried,
-        Retry,
-        Stop,
-        Stopped,
-    )
     from runtara_domain.model.launches import (
         Claims,
         Closed,
@@ -107,66 +98,6 @@ class SqliteLaunches(OnDatabase, LaunchTransactions):
         asked = {"environment_id": environment_id, "at": to_text(at)}
         build = partial(_open_launch, at=at)
         return rows.found(connection, _SQL["open_launches"], asked, build)
-
-    @write_and_tell("stop an instance")
-    def stop(
-        self, connection: sqlite3.Connection, heard: list[str], stop: Stop, *, at: datetime
-    ) -> Stopped:
-        from runtara_persistence.sqlite import intervening
-
-        return intervening.stop(connection, heard, stop, at)
-
-    @write_and_tell("end instances that were stopped")
-    def end_stopped(
-        self,
-        connection: sqlite3.Connection,
-        heard: list[str],
-        *,
-        patience: timedelta = timedelta(seconds=2),
-        limit: int = 100,
-        at: datetime,
-    ) -> Sequence[str]:
-        from runtara_persistence.sqlite import intervening
-
-        values.check_limit(limit)
-        return intervening.end_stopped(connection, heard, patience, limit, at)
-
-    @write("resume an instance")
-    def resume(
-        self, connection: sqlite3.Connection, instance_id: str, *, at: datetime
-    ) -> State | None:
-        from runtara_persistence.sqlite import intervening
-
-        values.check_storable("instance_id", instance_id)
-        return intervening.resume(connection, instance_id, at)
-
-    @write("end the back-off of instances that waited for room")
-    def end_waits(self, connection: sqlite3.Connection, instance_ids: Collection[str]) -> None:
-        for instance_id in instance_ids:
-            connection.execute(_SQL["end_waits"], {"instance_id": instance_id})
-
-    @write("retry an instance")
-    def retry(self, connection: sqlite3.Connection, retry: Retry, *, at: datetime) -> Retried:
-        from runtara_persistence.sqlite import intervening
-
-        return intervening.retry(connection, retry, at)
-
-    @write("move an instance to another image")
-    def move(
-        self, connection: sqlite3.Connection, instance_id: str, image_id: str, *, at: datetime
-    ) -> Moved:
-        from runtara_persistence.sqlite import intervening
-
-        values.check_id("image_id", image_id)
-        values.check_storable("instance_id", instance_id)
-        return intervening.move(connection, instance_id, image_id, at)
-
-    @write("delete an instance")
-    def delete(self, connection: sqlite3.Connection, deletion: Deletion) -> Deleted:
-        from runtara_persistence.sqlite import deleting
-
-        values.check_storable("instance_id", deletion.instance_id)
-        return deleting.delete(connection, deletion)
 
     @read("take a copy of an instance")
     def copy(self, connection: sqlite3.Connection, instance_id: str) -> Copied | None:

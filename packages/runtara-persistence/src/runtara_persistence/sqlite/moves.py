@@ -53,22 +53,3 @@ def block(
     status = MOVES[Move.BLOCK].target.status
     blocked = {"instance_id": instance_id, "status": status, "reason": reason, "waits": waits}
     connection.execute(_SQL["block"], blocked)
-
-
-def unblock(
-    connection: sqlite3.Connection,
-    instance_id: str,
-    at: str,
-    signal: SignalType = SignalType.RESUME,
-) -> None:
-    """Make an instance due: send this signal, or keep a pending one that is stronger."""
-    key = {"instance_id": instance_id, "signal_type": signal.value, "at": at}
-    connection.execute(_SQL["unblock.send"], key)
-    connection.execute(_SQL["unblock.clear"], key)
-
-
-def supersede(connection: sqlite3.Connection, instance_id: str, at: str) -> None:
-    """Close the open launch, if there is one, before another run takes the instance."""
-    key = {"instance_id": instance_id, "at": at}
-    connection.execute(_SQL["supersede.close"], key)
-    connection.execute(_SQL["supersede.release"], key)

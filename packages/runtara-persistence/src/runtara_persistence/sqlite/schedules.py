@@ -20,9 +20,11 @@ from runtara_domain.model.schedules import (
     StoredSchedule,
 )
 from runtara_persistence import queries, schedule_rows
-from runtara_persistence.sqlite import intervening, rows, starting
+from runtara_persistence.sqlite import rows, starting
 from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import from_optional, to_text
+from runtara_persistence.sqlite.transactor import run_transaction
+from runtara_persistence.transactions import intervening
 
 _SQL = queries.load("runtara_persistence.sqlite", "schedules.sql")
 
@@ -151,7 +153,7 @@ class SqliteSchedules(OnDatabase):
             return schedule_changes.outcome_of(firing, found, plan)
         if plan.cancels and earlier is not None:
             stop = Stop(earlier, CANCEL_GRACE, schedule_changes.cancel_reason(firing))
-            intervening.stop(connection, heard, stop, at)
+            run_transaction(connection, intervening.stop(stop, at), heard)
         _write(connection, schedule_changes.fired(firing, found, plan))
         return schedule_changes.outcome_of(firing, found, plan)
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite import moves, rows
 from runtara_persistence.sqlite.rows import to_text
+from runtara_persistence.transactions.transaction import End
 
 if TYPE_CHECKING:
     from runtara_persistence.records import Row
@@ -18,12 +19,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def run_transaction(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
-    """Execute the queries of a transaction within the connection's own; return its outcome."""
+def run_transaction(
+    connection: sqlite3.Connection, transaction: Transaction[T], heard: list[str]
+) -> T:
+    """
+    Execute the queries of a transaction within the connection's own; return its outcome.
+
+    heard: gets the ids of instances for which signals were stored, so that the watch reports them.
+    """
     try:
         query = next(transaction)
         while True:
-            query = transaction.send(_executed(connection, query))
+            if isinstance(query, End):
+                moves.end(connection, query.instance_id, query.ending, to_text(query.at), heard)
+                query = transaction.send(())
+            else:
+                query = transaction.send(_executed(connection, query))
     except StopIteration as end:
         outcome: T = end.value
         return outcome

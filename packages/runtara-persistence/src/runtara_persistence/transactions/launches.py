@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from runtara_domain import values
 from runtara_persistence.transactions.transaction import Transacting, transact
 
 if TYPE_CHECKING:
-    from runtara_domain.model.interventions import Fork, Forked
+    from runtara_domain.model.interventions import (
+        Deleted,
+        Deletion,
+        Fork,
+        Forked,
+        Moved,
+        Retried,
+        Retry,
+        Stop,
+        Stopped,
+    )
+    from runtara_domain.status import State
     from runtara_persistence.transactions.transaction import Transaction
 
 
@@ -19,8 +32,75 @@ class LaunchTransactions(Transacting):
     A step's module is imported when the step is used: listing instances, for one, needs none.
     """
 
+    @transact("stop an instance")
+    def stop(self, stop: Stop, *, at: datetime) -> Transaction[Stopped]:
+        from runtara_persistence.transactions import intervening
+
+        return intervening.stop(stop, at)
+
+    async def end_stopped(
+        self, *, patience: timedelta = timedelta(seconds=2), limit: int = 100, at: datetime
+    ) -> Sequence[str]:
+        values.check_limit(limit)
+        # Each step in a transaction of its own, so that a locked row delays no other.
+        return [
+            instance_id
+            for instance_id in await self._overdue(patience, limit, at)
+            if await self._end_stopped(instance_id, patience, at)
+        ]
+
+    @transact("find instances that were stopped", only_reads=True)
+    def _overdue(self, patience: timedelta, limit: int, at: datetime) -> Transaction[list[str]]:
+        from runtara_persistence.transactions import intervening
+
+        return intervening.overdue(patience, limit, at)
+
+    @transact("end an instance that was stopped")
+    def _end_stopped(
+        self, instance_id: str, patience: timedelta, at: datetime
+    ) -> Transaction[bool]:
+        from runtara_persistence.transactions import intervening
+
+        return intervening.end_stopped(instance_id, patience, at)
+
+    @transact("resume an instance")
+    def resume(self, instance_id: str, *, at: datetime) -> Transaction[State | None]:
+        from runtara_persistence.transactions import intervening
+
+        values.check_storable("instance_id", instance_id)
+        return intervening.resume(instance_id, at)
+
+    @transact(
+        "end the back-off of instances that waited for room", is_single=True, is_repeatable=True
+    )
+    def end_waits(self, instance_ids: Collection[str]) -> Transaction[None]:
+        from runtara_persistence.transactions import intervening
+
+        return intervening.end_waits(list(instance_ids))
+
+    @transact("retry an instance")
+    def retry(self, retry: Retry, *, at: datetime) -> Transaction[Retried]:
+        from runtara_persistence.transactions import intervening
+
+        return intervening.retry(retry, at)
+
+    @transact("move an instance to another image")
+    def move(self, instance_id: str, image_id: str, *, at: datetime) -> Transaction[Moved]:
+        from runtara_persistence.transactions import intervening
+
+        values.check_id("image_id", image_id)
+        values.check_storable("instance_id", instance_id)
+        return intervening.move(instance_id, image_id, at)
+
     @transact("fork an instance")
     def fork(self, fork: Fork, *, at: datetime) -> Transaction[Forked]:
         from runtara_persistence.transactions import forking
 
         return forking.fork(fork, at)
+
+    @transact("delete an instance")
+    def delete(self, deletion: Deletion) -> Transaction[Deleted]:
+        from runtara_persistence.transactions import deleting
+
+        values.check_storable("instance_id", deletion.instance_id)
+        return deleting.delete(deletion)

@@ -13,6 +13,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from runtara_domain.model import Ending
     from runtara_persistence.queries import Statement
     from runtara_persistence.records import Row
 
@@ -32,7 +35,20 @@ class Query(NamedTuple):
     batch: Sequence[Mapping[str, object]] | None = None
 
 
-Transaction: TypeAlias = Generator[Query, "Sequence[Row]", T]
+class End(NamedTuple):
+    """
+    Ends an instance with all fields of the ending, and sends its parent the ending; has no rows.
+
+    It stands for queries that each database has in its own form, because runs end often. The rows
+    of the instance and its parent are locked already.
+    """
+
+    instance_id: str
+    ending: Ending
+    at: datetime
+
+
+Transaction: TypeAlias = Generator[Query | End, "Sequence[Row]", T]
 
 
 def fetch(statement: Statement, /, **parameters: object) -> Transaction[Sequence[Row]]:

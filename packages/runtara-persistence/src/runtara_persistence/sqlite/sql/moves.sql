@@ -42,38 +42,3 @@ SET status = :status,
     wake_claim_until = NULL,
     wake_claim_by = NULL
 WHERE instance_id = :instance_id;
-
--- name: unblock.clear
-UPDATE instances
-SET blocked_signal_at = NULL,
-    launch_after = NULL
-WHERE instance_id = :instance_id;
-
--- name: unblock.send
-INSERT INTO pending_signals (instance_id, signal_type, created_at, payload)
-VALUES (:instance_id, :signal_type, :at, x'')
-ON CONFLICT (instance_id) DO UPDATE
-SET signal_type = excluded.signal_type,
-    created_at = excluded.created_at,
-    acknowledged_at = NULL,
-    payload = excluded.payload
-WHERE pending_signals.acknowledged_at IS NOT NULL
-    OR pending_signals.signal_type = 'pause'
-    OR (excluded.signal_type = 'cancel' AND pending_signals.signal_type = 'resume');
-
--- name: supersede.close
-UPDATE launches
-SET closed_at = :at,
-    cause = 'superseded',
-    run = (
-        SELECT CASE WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch END
-        FROM instances AS i
-        WHERE i.instance_id = :instance_id
-    )
-WHERE launch_id = (SELECT launch_id FROM instances WHERE instance_id = :instance_id)
-    AND closed_at IS NULL;
-
--- name: supersede.release
-UPDATE instances
-SET launch_id = NULL
-WHERE instance_id = :instance_id;

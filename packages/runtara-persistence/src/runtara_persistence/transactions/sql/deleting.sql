@@ -10,17 +10,17 @@ SELECT
         FROM instances AS p
         WHERE p.instance_id = instances.parent_id
             AND p.tenant_id = instances.tenant_id
-            AND p.instance_id <> $1
+            AND p.instance_id <> instances.instance_id
             AND p.status IN ('pending', 'running', 'suspended')
     ) AS open_parent_id
 FROM instances
-WHERE instance_id = $1
+WHERE instance_id = :instance_id
 FOR UPDATE;
 
 -- name: pending
 SELECT signal_type::text AS signal_type
 FROM pending_signals
-WHERE instance_id = $1 AND acknowledged_at IS NULL;
+WHERE instance_id = :instance_id AND acknowledged_at IS NULL;
 
 -- name: lock_children
 SELECT
@@ -29,16 +29,16 @@ SELECT
     launch_id,
     finished_at
 FROM instances
-WHERE parent_id = ANY ($1::text[]) AND tenant_id = $2
+WHERE parent_id = ANY (:parent_ids::text[]) AND tenant_id = :tenant_id
 ORDER BY instance_id COLLATE "C"
 FOR UPDATE;
 
 -- name: delete.associations
 -- These rows have no foreign key to their instance.
 DELETE FROM instance_images
-WHERE instance_id = ANY ($1::text[]);
+WHERE instance_id = ANY (:instance_ids::text[]);
 
 -- name: delete
 -- Foreign keys delete all other rows of the instances.
 DELETE FROM instances
-WHERE instance_id = ANY ($1::text[]);
+WHERE instance_id = ANY (:instance_ids::text[]);
