@@ -109,7 +109,7 @@ PLACEMENTS = (
     ),
     Mutant(
         "Freed room ends the back-off of those that crashed.",
-        "runtara_persistence/sqlite/sql/launches.sql",
+        "runtara_persistence/transactions/sql/intervening.sql",
         "end_waits",
         "AND l.cause = 'waiting'",
         "",

@@ -24,7 +24,7 @@ from runtara_persistence.transactions.transaction import (
 Run = Callable[[Transaction[Any]], Awaitable[Any]]
 
 MOMENT = datetime(2026, 11, 30, 12, 0, 0, 250_000, tzinfo=UTC)
-TABLES = "CREATE TABLE things (name TEXT, due_at {moment})"
+TABLES = "CREATE TEMPORARY TABLE things (name TEXT, due_at {moment})"
 
 
 def statement(text: str) -> Statement:
