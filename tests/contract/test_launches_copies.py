@@ -3,10 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asyncpg import Record
-from asyncpg.cursor import Cursor
+from asyncpg.pool import PoolConnectionProxy
 from tests.contract.database import Database, Row
 from tests.contract.every_database import empty
 from tests.contract.launching import claim, hold_lease, launch, put_image, start
@@ -19,7 +20,7 @@ from runtara_domain.model import Caller, Ending, Registration, instance_copies
 from runtara_domain.model.instance_copies import Copied, PutCopy
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import FINAL, OPEN, InstanceStatus, SignalType, State
-from runtara_persistence.postgres import copying
+from runtara_persistence.transactions import copying
 
 RICH: Row = {
     "input": b"order",
@@ -244,10 +245,10 @@ async def test_no_request_for_a_large_copy_takes_much_more_than_its_bytes(
 ) -> None:
     """A request on PostgreSQL ends with the record that exceeds them."""
     requests: list[list[int]] = []
-    fetch = Cursor.fetch
+    fetch = PoolConnectionProxy.fetch
 
-    async def counted(self: "Cursor[Record]", count: int) -> list[Record]:
-        rows = await fetch(self, count)
+    async def counted(self: Any, query: str, *parameters: object) -> list[Record]:
+        rows: list[Record] = await fetch(self, query, *parameters)
         requests.append([len(row["state"]) for row in rows if "state" in row])
         return rows
 
@@ -256,7 +257,7 @@ async def test_no_request_for_a_large_copy_takes_much_more_than_its_bytes(
         for number, size in enumerate((10, 10, 2500, 900, 900, 900, 1)):
             await put_checkpoint(database, f"c{number}", state=b"x" * size)
         monkeypatch.setattr(copying, "_MOST_BYTES", 2000)
-        monkeypatch.setattr(Cursor, "fetch", counted)
+        monkeypatch.setattr(PoolConnectionProxy, "fetch", counted)
         copied = await taken(persistence)
 
     assert [one for one in requests if one] == [[10, 10, 2500], [900, 900, 900], [1]]

@@ -9,7 +9,7 @@ from tests.mutants import syntax
 
 ROOT = Path(__file__).parents[2]
 
-_QUERY = re.compile(r"^-- name: (.+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
+_QUERY = re.compile(r"^-- name: ([^\n]+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 # What a mutant of a query need not repeat: white space and comments.
 _SPACE = r"(?:\s|--(?! include: )[^\n]*\n)+"
 

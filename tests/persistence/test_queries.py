@@ -102,7 +102,7 @@ def test_sqlite_gets_a_shared_query_without_what_it_does_not_have(
 
 
 def test_a_shared_query_may_have_a_text_for_each_database() -> None:
-    statement = shared("forking.sql")["copy.associate"]
+    statement = shared("moves.sql")["associate"]
 
     assert "jsonb" in statement.postgres.text
     assert "jsonb" not in statement.sqlite

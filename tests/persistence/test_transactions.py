@@ -43,10 +43,10 @@ async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.execute(TABLES.format(moment="TEXT"))
 
-            async def carry_out(transaction: Transaction[Any]) -> object:
+            async def perform(transaction: Transaction[Any]) -> object:
                 return on_sqlite.run_transaction(connection, transaction, [])
 
-            yield carry_out
+            yield perform
     else:
         with postgres.migrated_database() as url:
             # As a pool gives it, without a pool.

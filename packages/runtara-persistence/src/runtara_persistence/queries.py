@@ -1,8 +1,8 @@
 """
 Named queries of a .sql file: each begins with a line `-- name: method.part`.
 
-A line `-- include: name` is replaced by the text of that name in the folder's `fragments.sql`. A
-comma or semicolon at the end of the line stays behind the text.
+A line `-- include: name` is replaced by the text of that name in the folder's `fragments.sql`, or
+in that of `transactions/sql`. A comma or semicolon at the end of the line stays behind the text.
 
 The files of `transactions/sql` are for both databases. They are written for PostgreSQL, but with
 parameters by name: `:instance_id`. SQLite gets the same text without what it neither has nor needs:
@@ -35,6 +35,7 @@ _NOT_SQLITE = re.compile(
 
 _FOLDER = Path(__file__).parents[1]
 """Not by importlib.resources: its import takes longer than reading all of an adapter's files."""
+_SHARED = "runtara_persistence.transactions"
 
 
 class Queries(dict[str, str]):
@@ -66,7 +67,9 @@ class File(Mapping[str, str]):
     def __init__(self, package: str, file: str) -> None:
         self._source = f"{package}/sql/{file}"
         self._text = _read(package, file)
-        self._fragments_text = _read(package, "fragments.sql")
+        self._own_fragments = _read(package, "fragments.sql") if package != _SHARED else ""
+        self._shared_fragments = _read(_SHARED, "fragments.sql")
+        self._is_for_sqlite = package.endswith(".sqlite")
 
     def __getitem__(self, name: str) -> str:
         return self._queries[name]
@@ -79,7 +82,8 @@ class File(Mapping[str, str]):
 
     @cached_property
     def _queries(self) -> Queries:
-        return Queries(include(self._text, _fragments(self._fragments_text)), source=self._source)
+        fragments = _fragments(self._shared_fragments, self._own_fragments, self._is_for_sqlite)
+        return Queries(include(self._text, fragments), source=self._source)
 
 
 class Positional(NamedTuple):
@@ -103,14 +107,14 @@ class Statement:
     @cached_property
     def sqlite(self) -> str:
         """The text for SQLite, with parameters by name."""
-        return _NOT_SQLITE.sub(_in_sqlite, self._sqlite)
+        return for_sqlite(self._sqlite)
 
 
 class Statements(Mapping[str, Statement]):
     """The queries of a file in `transactions/sql`, read and divided as a `File`."""
 
     def __init__(self, file: str) -> None:
-        self._file = File("runtara_persistence.transactions", file)
+        self._file = File(_SHARED, file)
 
     def __getitem__(self, name: str) -> Statement:
         return self._statements[name]
@@ -145,6 +149,11 @@ def _positional(text: str) -> Positional:
     return Positional(_PARAMETER.sub(number, text), tuple(names))
 
 
+def for_sqlite(text: str) -> str:
+    """Turn a text for both databases into SQLite's."""
+    return _NOT_SQLITE.sub(_in_sqlite, text)
+
+
 def _in_sqlite(found: re.Match[str]) -> str:
     if found["array"] is not None:
         return f"IN (SELECT value FROM json_each(:{found['array']}))"
@@ -166,10 +175,13 @@ def load(package: str, file: str) -> File:
 
 
 @cache
-def _fragments(text: str) -> Queries:
-    return Queries(text, source="fragments.sql")
+def _fragments(shared: str, own: str, is_for_sqlite: bool) -> Queries:
+    found = Queries(for_sqlite(shared) if is_for_sqlite else shared, source="fragments.sql")
+    found.update(Queries(own, source="fragments.sql"))
+    return found
 
 
+@cache
 def _read(package: str, file: str) -> str:
     return _FOLDER.joinpath(*package.split("."), "sql", file).read_text(encoding="utf-8")
 

@@ -158,7 +158,7 @@ class Database:
         with self.step():
             return await self._run(self._require_pool(), attempt, work, is_repeatable)
 
-    async def carry_out(
+    async def perform(
         self,
         attempt: str,
         begin: Callable[[], Transaction[T]],

@@ -14,10 +14,11 @@ from runtara_domain.status import State
 from runtara_persistence import queries, records
 from runtara_persistence.postgres import instance_lists
 from runtara_persistence.postgres.database import OnDatabase, transact
+from runtara_persistence.postgres.transactor import run_transaction
 from runtara_persistence.transactions.launches import LaunchTransactions
 
 if TYPE_CHECKING:
-    from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
+    from runtara_domain.model.instance_copies import Copied
     from runtara_domain.model.instance_lists import InstancePlace, InstanceQuery, ListedInstance
     from runtara_domain.model.instance_views import InstanceView
     from runtara_domain.model.launches import (
@@ -125,29 +126,15 @@ class PostgresLaunches(OnDatabase, LaunchTransactions):
         return [records.open_launch(row, State(row["state"]), at) for row in found]
 
     async def copy(self, instance_id: str) -> Copied | None:
-        from runtara_persistence.postgres import copying
+        from runtara_persistence.transactions import copying
 
         values.check_storable("instance_id", instance_id)
 
         async def work(connection: Connection) -> Copied | None:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                return await copying.take(connection, instance_id)
+                return await run_transaction(connection, copying.take(instance_id))
 
         return await self._database.run("take a copy of an instance", work, is_repeatable=True)
-
-    @transact("put a copy of an instance in")
-    async def put_copy(
-        self,
-        connection: Connection,
-        copy: InstanceCopy,
-        source: str,
-        *,
-        image_id: str | None,
-        at: datetime,
-    ) -> PutCopy:
-        from runtara_persistence.postgres import copying
-
-        return await copying.put(connection, copy, source, image_id, at)
 
     async def page(
         self, which: LaunchFilter, *, after: str | None = None, limit: int = 100

@@ -117,7 +117,7 @@ class Database:
         except sqlite3.Error as error:
             raise explain(attempt, self._path, error) from error
 
-    async def carry_out(
+    async def perform(
         self,
         attempt: str,
         begin: Callable[[], Transaction[T]],

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from runtara_domain.launching.room import queued
-from runtara_domain.model.instance_lists import MAX_LISTED_ERROR, InstanceOrder
+from runtara_domain.model.instance_lists import InstanceOrder
 from runtara_domain.model.waits import LONGEST_LINE
 from runtara_persistence import queries, records, stored
 from runtara_persistence.records import Waiting
@@ -85,7 +85,6 @@ def page(
     """Return one page of a list of instances."""
     asked = {
         **rows.parameters(records.columns(which)),
-        "shown": MAX_LISTED_ERROR,
         "moment": None if after is None else to_text(after.moment),
         "after_id": None if after is None else after.instance_id,
         "offset": offset,

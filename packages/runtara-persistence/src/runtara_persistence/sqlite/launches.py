@@ -15,10 +15,11 @@ from runtara_persistence import queries, records
 from runtara_persistence.sqlite import claiming, instance_lists, rows
 from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
+from runtara_persistence.sqlite.transactor import run_transaction
 from runtara_persistence.transactions.launches import LaunchTransactions
 
 if TYPE_CHECKING:
-    from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
+    from runtara_domain.model.instance_copies import Copied
     from runtara_domain.model.instance_lists import InstancePlace, InstanceQuery, ListedInstance
     from runtara_domain.model.instance_views import InstanceView
     from runtara_domain.model.launches import (
@@ -101,24 +102,10 @@ class SqliteLaunches(OnDatabase, LaunchTransactions):
 
     @read("take a copy of an instance")
     def copy(self, connection: sqlite3.Connection, instance_id: str) -> Copied | None:
-        from runtara_persistence.sqlite import copying
+        from runtara_persistence.transactions import copying
 
         values.check_storable("instance_id", instance_id)
-        return copying.take(connection, instance_id)
-
-    @write("put a copy of an instance in")
-    def put_copy(
-        self,
-        connection: sqlite3.Connection,
-        copy: InstanceCopy,
-        source: str,
-        *,
-        image_id: str | None,
-        at: datetime,
-    ) -> PutCopy:
-        from runtara_persistence.sqlite import copying
-
-        return copying.put(connection, copy, source, image_id, at)
+        return run_transaction(connection, copying.take(instance_id), [])
 
     @read("list launches")
     def page(

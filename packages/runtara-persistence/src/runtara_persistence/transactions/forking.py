@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runtara_domain import values
 from runtara_domain.model.interventions import MAX_COPIED_CHECKPOINTS, Fork, Forked
 from runtara_persistence import queries
-from runtara_persistence.transactions.moves import has_image
+from runtara_persistence.transactions.moves import associate, has_image
 from runtara_persistence.transactions.transaction import fetch, first, only
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def fork(asked: Fork, at: datetime) -> Transaction[Forked]:
         _SQL["copy.checkpoints"], instance_id=source_id, new_id=new_id, last_id=last_id
     )
     yield from fetch(_SQL["copy.signals"], instance_id=source_id, new_id=new_id)
-    yield from fetch(_SQL["copy.associate"], new_id=new_id)
+    yield from associate(new_id, at)
     return Forked(copied=copied, repeated=repeated)
 
 

@@ -10,6 +10,7 @@ from runtara_domain import values
 from runtara_persistence.transactions.transaction import Transacting, transact
 
 if TYPE_CHECKING:
+    from runtara_domain.model.instance_copies import InstanceCopy, PutCopy
     from runtara_domain.model.interventions import (
         Deleted,
         Deletion,
@@ -104,3 +105,11 @@ class LaunchTransactions(Transacting):
 
         values.check_storable("instance_id", deletion.instance_id)
         return deleting.delete(deletion)
+
+    @transact("put a copy of an instance in")
+    def put_copy(
+        self, copy: InstanceCopy, source: str, *, image_id: str | None, at: datetime
+    ) -> Transaction[PutCopy]:
+        from runtara_persistence.transactions import copying
+
+        return copying.put(copy, source, image_id, at)

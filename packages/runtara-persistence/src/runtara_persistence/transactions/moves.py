@@ -32,6 +32,11 @@ def has_image(image_id: str, tenant_id: str) -> Transaction[bool]:
     return image is not None and bool(image["is_there"])
 
 
+def associate(instance_id: str, at: datetime) -> Transaction[None]:
+    """Store which image an instance has, if it has one, for programs that ask by images."""
+    yield from fetch(_SQL["associate"], instance_id=instance_id, at=at)
+
+
 def unblock(
     instance_ids: Sequence[str], at: datetime, signal: SignalType = SignalType.RESUME
 ) -> Transaction[None]:

@@ -78,7 +78,7 @@ def execute_many(
 class Transactor(Protocol):
     """A database that carries out transactions."""
 
-    async def carry_out(
+    async def perform(
         self,
         attempt: str,
         begin: Callable[[], Transaction[T]],
@@ -115,12 +115,12 @@ def transact(
     is_single: bool = False,
     is_repeatable: bool = False,
 ) -> Callable[[Method[Noun, P, T]], AsyncMethod[Noun, P, T]]:
-    """Make a method of a transaction, as `Transactor.carry_out` does it for these traits."""
+    """Make a method of a transaction, as `Transactor.perform` does it for these traits."""
 
     def decorate(method: Method[Noun, P, T]) -> AsyncMethod[Noun, P, T]:
         @wraps(method)
         async def transacting(self: Noun, /, *args: P.args, **options: P.kwargs) -> T:
-            return await self._database.carry_out(
+            return await self._database.perform(
                 attempt,
                 lambda: method(self, *args, **options),
                 only_reads=only_reads,

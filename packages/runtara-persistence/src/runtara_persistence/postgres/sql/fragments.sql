@@ -1,28 +1,3 @@
--- name: summary
-instance_id,
-tenant_id,
-status::text AS status,
-run_epoch,
-checkpoint_id,
-created_at,
-started_at,
-finished_at,
-sleep_until,
-last_activity_at,
-workflow,
-code_version,
-parent_id,
-launch_id,
-waits,
-CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason;
-
--- name: state
-CASE
-    WHEN status <> 'suspended' THEN status::text
-    WHEN sleep_until IS NULL THEN 'paused'
-    ELSE 'asleep'
-END AS state;
-
 -- name: launched
 launch_id,
 -- include: state,
@@ -38,12 +13,6 @@ cpu_usage_usec,
 stderr,
 launch_count;
 
--- name: clear_wake
-waits = NULL,
-sleep_until = NULL,
-wake_claim_until = NULL,
-wake_claim_by = NULL;
-
 -- name: parent
 parent AS MATERIALIZED (
     SELECT
@@ -57,26 +26,10 @@ parent AS MATERIALIZED (
 );
 
 -- name: newest_first
-    AND created_at <= coalesce($1::timestamptz, 'infinity')
+AND created_at <= coalesce($1::timestamptz, 'infinity')
     AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
 ORDER BY created_at DESC, instance_id COLLATE "C"
 LIMIT $3;
-
--- name: image
-image_id,
-tenant_id,
-name,
-version,
-runner_type,
-created_at,
-description,
-sha256,
-size_bytes,
-is_current,
-deleted_at,
-metadata::text AS metadata,
-binary_path,
-problem;
 
 -- name: lane
 hashtextextended(
@@ -101,11 +54,6 @@ CASE
     WHEN status = 'pending' OR (status = 'running' AND ended_run = run_epoch)
     THEN greatest(created_at, launch_after)
 END;
-
--- name: may_launch
-    launch_id IS NULL
-    AND status IN ('pending', 'running', 'suspended')
-    AND (image_id IS NOT NULL OR workflow IS NOT NULL);
 
 -- name: lanes
 -- Skips through the index from lane to lane; the first instance of each has the lane's columns.
@@ -255,54 +203,8 @@ FROM (
 ) AS m
 WHERE m.moment > clock.now;
 
--- name: launch
-l.launch_id,
-l.instance_id,
-l.environment_id,
-l.number,
-l.created_at,
-l.image_id,
-l.runner,
-l.placement,
-l.started_at,
-l.closed_at,
-CASE
-    WHEN l.closed_at IS NOT NULL THEN l.run
-    WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch
-END AS run,
-l.cause,
-l.exit_code,
-l.exit_signal,
-l.memory_peak_bytes,
-l.cpu_usage_usec,
-l.stderr,
-l.verdict;
-
--- name: listed
-i.instance_id,
-i.tenant_id,
-i.status::text AS status,
-i.run_epoch,
-i.checkpoint_id,
-i.created_at,
-i.started_at,
-i.finished_at,
-i.sleep_until,
-i.last_activity_at,
-i.workflow,
-i.code_version,
-i.parent_id,
-i.launch_id,
-i.waits,
-CASE WHEN i.status = 'suspended' AND i.sleep_until IS NULL THEN i.error END AS blocked_reason,
-coalesce(i.image_id, a.image_id) AS image_id,
-m.name AS image_name,
-i.queue,
-left(i.error, 1024) AS shown_error,
-i.launch_after;
-
 -- name: meant
-    ($1::text IS NULL OR i.tenant_id = $1)
+($1::text IS NULL OR i.tenant_id = $1)
     AND ($2::text IS NULL OR i.status = $2::text::instance_status)
     AND ($3::text IS NULL OR coalesce(i.image_id, a.image_id) = $3)
     AND ($4::text IS NULL OR starts_with(m.name, $4))
@@ -319,33 +221,6 @@ i.launch_after;
     AND ($11::timestamptz IS NULL OR i.created_at < $11)
     AND ($12::timestamptz IS NULL OR i.finished_at >= $12)
     AND ($13::timestamptz IS NULL OR i.finished_at < $13);
-
--- name: schedule
-tenant_id,
-name,
-workflow,
-image_id,
-cron,
-time_zone,
-missing,
-duplicate,
-overlap,
-catch_up_ms,
-jitter_ms,
-input,
-queue,
-priority,
-revision,
-created_at,
-is_declared,
-code_versions,
-paused_by,
-pause_reason,
-next_tick_at,
-last_tick_at,
-last_instance_id,
-buffered_tick_at,
-problem;
 
 -- name: found_after_parent
 found AS MATERIALIZED (
@@ -390,11 +265,6 @@ JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
 WHERE c.instance_id = $1 AND p.instance_id <> $1
 FOR NO KEY UPDATE OF p;
 
--- name: instances_with_images
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id);
-
 -- name: listed_instances
 SELECT
     -- include: listed
@@ -419,13 +289,6 @@ WHERE instance_id = $1
     AND ($4::timestamptz IS NULL OR created_at >= $4)
     AND ($5::timestamptz IS NULL OR created_at < $5)
     AND ($6::bytea IS NULL OR position($6 IN coalesce(payload, '')) > 0);
-
--- name: state_of_i
-CASE
-    WHEN i.status <> 'suspended' THEN i.status::text
-    WHEN i.sleep_until IS NULL THEN 'paused'
-    ELSE 'asleep'
-END AS state;
 
 -- name: holds
 SELECT scope, tenant_id, name, reason, created_at

@@ -1,48 +1,8 @@
--- name: summary
-instance_id,
-tenant_id,
-status,
-run_epoch,
-checkpoint_id,
-created_at,
-started_at,
-finished_at,
-sleep_until,
-last_activity_at,
-workflow,
-code_version,
-parent_id,
-launch_id,
-waits,
-CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason;
-
--- name: clear_wake
-waits = NULL,
-sleep_until = NULL,
-wake_claim_until = NULL,
-wake_claim_by = NULL;
-
 -- name: newest_first
-    AND created_at <= :created_at
+AND created_at <= :created_at
     AND (created_at < :created_at OR instance_id > :instance_id)
 ORDER BY created_at DESC, instance_id
 LIMIT :limit;
-
--- name: image
-image_id,
-tenant_id,
-name,
-version,
-runner_type,
-created_at,
-description,
-sha256,
-size_bytes,
-is_current,
-deleted_at,
-metadata,
-binary_path,
-problem;
 
 -- name: waits_since
 CASE
@@ -62,11 +22,6 @@ max(
     coalesce(i.launch_after, ''),
     CASE WHEN i.wake_claim_by IS NOT NULL THEN coalesce(i.wake_claim_until, '') ELSE '' END
 );
-
--- name: may_launch
-    launch_id IS NULL
-    AND status IN ('pending', 'running', 'suspended')
-    AND (image_id IS NOT NULL OR workflow IS NOT NULL);
 
 -- name: lane
 quote(tenant_id) || ',' || quote(image_id) || ',' || quote(workflow) || ',' || quote(queue);
@@ -93,7 +48,7 @@ CASE
 END;
 
 -- name: is_unwatched
-    status = 'running'
+status = 'running'
     AND launch_id IS NULL
     AND (image_id IS NOT NULL OR lost_run IS NOT NULL)
     AND (image_id IS NOT NULL OR workflow IS NOT NULL);
@@ -131,54 +86,8 @@ FROM (
 )
 WHERE moment > :now;
 
--- name: launch
-l.launch_id,
-l.instance_id,
-l.environment_id,
-l.number,
-l.created_at,
-l.image_id,
-l.runner,
-l.placement,
-l.started_at,
-l.closed_at,
-CASE
-    WHEN l.closed_at IS NOT NULL THEN l.run
-    WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch
-END AS run,
-l.cause,
-l.exit_code,
-l.exit_signal,
-l.memory_peak_bytes,
-l.cpu_usage_usec,
-l.stderr,
-l.verdict;
-
--- name: listed
-i.instance_id,
-i.tenant_id,
-i.status,
-i.run_epoch,
-i.checkpoint_id,
-i.created_at,
-i.started_at,
-i.finished_at,
-i.sleep_until,
-i.last_activity_at,
-i.workflow,
-i.code_version,
-i.parent_id,
-i.launch_id,
-i.waits,
-CASE WHEN i.status = 'suspended' AND i.sleep_until IS NULL THEN i.error END AS blocked_reason,
-coalesce(i.image_id, a.image_id) AS image_id,
-m.name AS image_name,
-i.queue,
-substr(i.error, 1, :shown) AS shown_error,
-i.launch_after;
-
 -- name: meant
-    (:tenant_id IS NULL OR i.tenant_id = :tenant_id)
+(:tenant_id IS NULL OR i.tenant_id = :tenant_id)
     AND (:status IS NULL OR i.status = :status)
     AND (:image_id IS NULL OR coalesce(i.image_id, a.image_id) = :image_id)
     AND (:image_name_prefix IS NULL OR substr(m.name, 1, length(:image_name_prefix)) = :image_name_prefix)
@@ -196,38 +105,6 @@ i.launch_after;
     AND (:created_until IS NULL OR i.created_at < :created_until)
     AND (:finished_since IS NULL OR i.finished_at >= :finished_since)
     AND (:finished_until IS NULL OR i.finished_at < :finished_until);
-
--- name: schedule
-tenant_id,
-name,
-workflow,
-image_id,
-cron,
-time_zone,
-missing,
-duplicate,
-overlap,
-catch_up_ms,
-jitter_ms,
-input,
-queue,
-priority,
-revision,
-created_at,
-is_declared,
-code_versions,
-paused_by,
-pause_reason,
-next_tick_at,
-last_tick_at,
-last_instance_id,
-buffered_tick_at,
-problem;
-
--- name: instances_with_images
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id);
 
 -- name: listed_instances
 SELECT
@@ -300,12 +177,3 @@ WHERE r.instance_id = c.instance_id
     AND r.checkpoint_id < c.checkpoint_id || '::retry:;'
     AND r.is_retry_attempt
     AND r.checkpoint_id = c.checkpoint_id || '::retry::' || r.attempt_number;
-
--- name: checkpoint_columns
-checkpoint_id,
-state,
-created_at,
-is_retry_attempt,
-attempt_number,
-error_message,
-wake_at;

@@ -120,17 +120,3 @@ SELECT :new_id, checkpoint_id, created_at, payload
 FROM pending_checkpoint_signals
 WHERE instance_id = :instance_id
 ORDER BY id;
-
--- name: copy.associate for postgres
-INSERT INTO instance_images (instance_id, image_id, tenant_id, created_at, env)
-SELECT instance_id, image_id, tenant_id, created_at, coalesce(env::jsonb, '{}')
-FROM instances
-WHERE instance_id = :new_id AND image_id IS NOT NULL
-ON CONFLICT (instance_id) DO UPDATE SET image_id = excluded.image_id, env = excluded.env;
-
--- name: copy.associate for sqlite
-INSERT INTO instance_images (instance_id, image_id, tenant_id, created_at, env)
-SELECT instance_id, image_id, tenant_id, created_at, env
-FROM instances
-WHERE instance_id = :new_id AND image_id IS NOT NULL
-ON CONFLICT (instance_id) DO UPDATE SET image_id = excluded.image_id, env = excluded.env;

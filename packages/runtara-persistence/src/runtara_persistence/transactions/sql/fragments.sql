@@ -4,3 +4,133 @@ CASE
     WHEN sleep_until IS NULL THEN 'paused'
     ELSE 'asleep'
 END AS state;
+
+-- name: summary
+instance_id,
+tenant_id,
+status::text AS status,
+run_epoch,
+checkpoint_id,
+created_at,
+started_at,
+finished_at,
+sleep_until,
+last_activity_at,
+workflow,
+code_version,
+parent_id,
+launch_id,
+waits,
+CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason;
+
+-- name: clear_wake
+waits = NULL,
+sleep_until = NULL,
+wake_claim_until = NULL,
+wake_claim_by = NULL;
+
+-- name: image
+image_id,
+tenant_id,
+name,
+version,
+runner_type,
+created_at,
+description,
+sha256,
+size_bytes,
+is_current,
+deleted_at,
+metadata::text AS metadata,
+binary_path,
+problem;
+
+-- name: may_launch
+launch_id IS NULL
+    AND status IN ('pending', 'running', 'suspended')
+    AND (image_id IS NOT NULL OR workflow IS NOT NULL);
+
+-- name: launch
+l.launch_id,
+l.instance_id,
+l.environment_id,
+l.number,
+l.created_at,
+l.image_id,
+l.runner,
+l.placement,
+l.started_at,
+l.closed_at,
+CASE
+    WHEN l.closed_at IS NOT NULL THEN l.run
+    WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch
+END AS run,
+l.cause,
+l.exit_code,
+l.exit_signal,
+l.memory_peak_bytes,
+l.cpu_usage_usec,
+l.stderr,
+l.verdict;
+
+-- name: listed
+i.instance_id,
+i.tenant_id,
+i.status::text AS status,
+i.run_epoch,
+i.checkpoint_id,
+i.created_at,
+i.started_at,
+i.finished_at,
+i.sleep_until,
+i.last_activity_at,
+i.workflow,
+i.code_version,
+i.parent_id,
+i.launch_id,
+i.waits,
+CASE WHEN i.status = 'suspended' AND i.sleep_until IS NULL THEN i.error END AS blocked_reason,
+coalesce(i.image_id, a.image_id) AS image_id,
+m.name AS image_name,
+i.queue,
+substr(i.error, 1, 1024) AS shown_error,
+i.launch_after;
+
+-- name: schedule
+tenant_id,
+name,
+workflow,
+image_id,
+cron,
+time_zone,
+missing,
+duplicate,
+overlap,
+catch_up_ms,
+jitter_ms,
+input,
+queue,
+priority,
+revision,
+created_at,
+is_declared,
+code_versions,
+paused_by,
+pause_reason,
+next_tick_at,
+last_tick_at,
+last_instance_id,
+buffered_tick_at,
+problem;
+
+-- name: instances_with_images
+FROM instances AS i
+LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
+LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id);
+
+-- name: state_of_i
+CASE
+    WHEN i.status <> 'suspended' THEN i.status::text
+    WHEN i.sleep_until IS NULL THEN 'paused'
+    ELSE 'asleep'
+END AS state;

@@ -47,3 +47,17 @@ UPDATE instances
 SET blocked_signal_at = NULL,
     launch_after = NULL
 WHERE instance_id = ANY (:instance_ids::text[]);
+
+-- name: associate for postgres
+INSERT INTO instance_images (instance_id, image_id, tenant_id, created_at, env)
+SELECT instance_id, image_id, tenant_id, :at, coalesce(env::jsonb, '{}')
+FROM instances
+WHERE instance_id = :instance_id AND image_id IS NOT NULL
+ON CONFLICT (instance_id) DO UPDATE SET image_id = excluded.image_id, env = excluded.env;
+
+-- name: associate for sqlite
+INSERT INTO instance_images (instance_id, image_id, tenant_id, created_at, env)
+SELECT instance_id, image_id, tenant_id, :at, env
+FROM instances
+WHERE instance_id = :instance_id AND image_id IS NOT NULL
+ON CONFLICT (instance_id) DO UPDATE SET image_id = excluded.image_id, env = excluded.env;

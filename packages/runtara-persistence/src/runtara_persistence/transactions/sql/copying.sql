@@ -2,7 +2,7 @@
 SELECT
     i.instance_id,
     i.tenant_id,
-    i.status,
+    i.status::text AS status,
     i.created_at,
     i.run_epoch,
     i.priority,
@@ -24,7 +24,7 @@ SELECT
     i.progress,
     coalesce(i.image_id, a.image_id) AS image_id,
     m.name AS image_name,
-    coalesce(i.env, a.env) AS env,
+    coalesce(i.env, a.env::text) AS env,
     i.sleep_until,
     i.launch_id,
     (
@@ -36,7 +36,7 @@ SELECT
             AND p.status IN ('pending', 'running', 'suspended')
     ) AS open_parent_id,
     (
-        SELECT min(c.instance_id)
+        SELECT min(c.instance_id COLLATE "C")
         FROM instances AS c
         WHERE c.parent_id = i.instance_id
             AND c.tenant_id = i.tenant_id
@@ -44,7 +44,7 @@ SELECT
             AND c.status IN ('pending', 'running', 'suspended')
     ) AS open_child_id,
     (
-        SELECT s.signal_type
+        SELECT s.signal_type::text
         FROM pending_signals AS s
         WHERE s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
     ) AS pending_signal
@@ -68,21 +68,45 @@ SELECT (
     )
 ) AS size;
 
+-- name: take.checkpoints.sizes
+SELECT id::bigint AS id, length(state) AS size
+FROM checkpoints
+WHERE instance_id = :instance_id
+ORDER BY id;
+
 -- name: take.checkpoints
 SELECT
-    -- include: checkpoint_columns
+    checkpoint_id,
+    state,
+    created_at,
+    is_retry_attempt IS TRUE AS is_retry_attempt,
+    attempt_number,
+    error_message,
+    wake_at
 FROM checkpoints
+WHERE instance_id = :instance_id AND id BETWEEN :first_id::bigint AND :last_id::bigint
+ORDER BY id;
+
+-- name: take.events.sizes
+SELECT id::bigint AS id, coalesce(length(payload), 0) AS size
+FROM instance_events
 WHERE instance_id = :instance_id
 ORDER BY id;
 
 -- name: take.events
 SELECT
-    event_type,
+    event_type::text AS event_type,
     created_at,
     checkpoint_id,
     subtype,
     payload
 FROM instance_events
+WHERE instance_id = :instance_id AND id BETWEEN :first_id::bigint AND :last_id::bigint
+ORDER BY id;
+
+-- name: take.signals.sizes
+SELECT id::bigint AS id, coalesce(length(payload), 0) AS size
+FROM pending_checkpoint_signals
 WHERE instance_id = :instance_id
 ORDER BY id;
 
@@ -92,18 +116,8 @@ SELECT
     created_at,
     payload
 FROM pending_checkpoint_signals
-WHERE instance_id = :instance_id
+WHERE instance_id = :instance_id AND id BETWEEN :first_id::bigint AND :last_id::bigint
 ORDER BY id;
-
--- name: put.is_same
-SELECT 1
-FROM instance_events
-WHERE instance_id = :instance_id AND subtype = :subtype AND payload = :source
-LIMIT 1;
-
--- name: put.image
-SELECT 1 FROM images
-WHERE image_id = :image_id AND tenant_id = :tenant_id AND deleted_at IS NULL;
 
 -- name: put
 INSERT INTO instances (
@@ -136,7 +150,7 @@ INSERT INTO instances (
 VALUES (
     :instance_id,
     :tenant_id,
-    :status,
+    :status::text::instance_status,
     :created_at,
     :run_epoch,
     :priority,
@@ -160,17 +174,25 @@ VALUES (
     :env,
     :run_epoch
 )
-ON CONFLICT (instance_id) DO NOTHING;
+ON CONFLICT (instance_id) DO NOTHING
+RETURNING instance_id;
 
--- name: put.associate
-INSERT INTO instance_images (instance_id, image_id, tenant_id, created_at, env)
-VALUES (:instance_id, :image_id, :tenant_id, :at, :env)
-ON CONFLICT (instance_id) DO UPDATE SET image_id = excluded.image_id, env = excluded.env;
+-- name: put.is_same
+SELECT 1 AS is_same
+FROM instance_events
+WHERE instance_id = :instance_id AND subtype = :subtype AND payload = :source
+LIMIT 1;
 
 -- name: put.checkpoint
 INSERT INTO checkpoints (
     instance_id,
-    -- include: checkpoint_columns
+    checkpoint_id,
+    state,
+    created_at,
+    is_retry_attempt,
+    attempt_number,
+    error_message,
+    wake_at
 )
 VALUES (
     :instance_id,
@@ -192,7 +214,7 @@ INSERT INTO instance_events (
     subtype,
     payload
 )
-VALUES (:instance_id, :event_type, :created_at, :checkpoint_id, :subtype, :payload);
+VALUES (:instance_id, :event_type::text::instance_event_type, :created_at, :checkpoint_id, :subtype, :payload);
 
 -- name: put.signal
 INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, created_at, payload)
