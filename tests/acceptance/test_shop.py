@@ -93,6 +93,12 @@ def children(process_id: int, word: bytes) -> list[int]:
         return []  # One of them has just ended.
 
 
+def descendants(process_id: int) -> list[int]:
+    """Give the processes that run a worker's instances, and those from which they are forked."""
+    found = children(process_id, b"runtara.child")
+    return [*found, *(each for child in found for each in descendants(child))]
+
+
 @contextmanager
 def running(folder: Path, database_url: str, workers: int) -> Iterator[Shop]:
     """Run the shop in a folder of its own by the README's command, with so many processes."""
@@ -276,7 +282,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
-DEATHS = 10
+DEATHS = 16
 KINDS = ("small", "approved", "declined", "cancelled", "sold out")
 DONE = ["charge", "pack", "pack"]
 ENDS = {
@@ -297,7 +303,7 @@ def killing(shop: Shop) -> Iterator[None]:
         done = 0
         while done < DEATHS and not is_over.wait(chance.uniform(0.2, 1.0)):
             web = shop.processes()
-            runs = [child for each in web for child in children(each, b"runtara.child")]
+            runs = [child for each in web for child in descendants(each)]
             with suppress(IndexError, ProcessLookupError):
                 os.kill(chance.choice(web if chance.random() < 0.5 else runs), signal.SIGKILL)
                 done += 1
@@ -317,7 +323,7 @@ def test_each_order_ends_once_whatever_processes_are_killed(
     tmp_path: Path, database_url: str
 ) -> None:
     """Each order has all its effects, and none of them twice."""
-    orders = {f"order-{number}": KINDS[number % len(KINDS)] for number in range(30)}
+    orders = {f"order-{number}": KINDS[number % len(KINDS)] for number in range(60)}
     with running(tmp_path, database_url, 4) as shop:
         with killing(shop):
             for order, kind in orders.items():

@@ -93,6 +93,22 @@ WORKER = (
         ("tests/runtara/test_children.py::test_a_death_harms_no_other_instance",),
     ),
     Mutant(
+        "All suspects begin at once.",
+        "runtara/turns.py",
+        "Turns._go_on",
+        "len(self._beginning) < self._most",
+        "True",
+        ("tests/runtara/test_turns.py::test_no_more_begin_at_once_than_there_are_places",),
+    ),
+    Mutant(
+        "A death before its process ran anything counts for the instance.",
+        "runtara/children.py",
+        "Child._over",
+        "code if has_begun else None",
+        "code",
+        ("tests/runtara/test_suspects_begin.py::test_a_death_counts_if_it_ran_alone",),
+    ),
+    Mutant(
         "An instance that is delayed waits for a slot in its queue.",
         "runtara_domain/launching/room.py",
         "Room.queue_wait",

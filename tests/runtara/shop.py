@@ -164,7 +164,14 @@ async def deadly() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-WORKFLOWS = (fulfil, nap, greet, steps, picky, countdown, reading, family, pid, deadly)
+@workflow
+async def parent(number: int) -> int:
+    """Take a step, and tell by which process that of the last run was started."""
+    await charge(Order(f"{number}", 1, 1.0))
+    return os.getppid()
+
+
+WORKFLOWS = (fulfil, nap, greet, steps, picky, countdown, reading, family, pid, deadly, parent)
 
 if __name__ == "__main__":
     asyncio.run(serve(*WORKFLOWS, concurrency=int(sys.argv[1]) if sys.argv[1:] else 50))

@@ -1,4 +1,8 @@
-"""A worker's child: it runs instances in its own process, as its parent orders; see `children`."""
+"""
+A worker's child: it runs instances in its own process, as its parent orders; see `children`.
+
+With `forks` in what the parent sends first, the process is a nursery, and its forks are children.
+"""
 
 import asyncio
 import json
@@ -13,9 +17,10 @@ from multiprocessing import spawn
 from typing import Any, NoReturn
 
 from runtara.children import Loading
-from runtara.connection import connected
+from runtara.connection import connected, preload
 from runtara.core import Order
 from runtara.locating import Location, Way
+from runtara.nursery import forked
 from runtara.running import SUSPENDED, Runs
 from runtara.threads import limit_threads
 from runtara_domain.model.launch_ends import LaunchEnd
@@ -36,6 +41,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     channel = socket.socket(fileno=int(sys.argv[1]))
     told = json.loads(_line(channel))
+    _close(told["inherited"])
     Loading.is_under_way = True
     try:
         workflows = {name: _found(target) for name, target in _loaded(told).items()}
@@ -44,10 +50,22 @@ def main() -> NoReturn:
         os._exit(CANNOT_LOAD)
     limit_threads(told["threads"])
     location = Location(Way(told["way"]), told["location"], told["shown"])
+    if told.get("forks"):
+        preload(location)
+        channel = forked(channel)
     with suppress(ConnectionError):
         asyncio.run(_serve(channel, location, workflows))
     # No frame of user code is unwound: the instances go on in other processes.
     os._exit(0)
+
+
+def _close(inherited: list[tuple[int, int, int]]) -> None:
+    """Close those descriptors that are still what they were in the parent."""
+    for number, device, node in inherited:
+        with suppress(OSError):  # It was not inherited.
+            found = os.fstat(number)
+            if (found.st_dev, found.st_ino) == (device, node):
+                os.close(number)
 
 
 def _line(channel: socket.socket) -> bytes:

@@ -6,7 +6,8 @@ that has grown takes no more runs. A new child takes them, and the old one ends 
 
 When a child dies, its runs are lost. If there were several, none counts a crash, and each instance
 is launched again in a child of its own, by any worker: an instance that kills its process harms
-others only once. The database has which instances are suspect, from the launch before.
+others only once. The database has which instances are suspect, from the launch before. A few of
+these children begin at once, and they are forked.
 """
 
 import asyncio
@@ -22,6 +23,9 @@ from typing import Any
 
 from runtara.core import HasEnded, Order
 from runtara.locating import Location
+from runtara.processes import Forks, Interpreters, Process, Spawn
+from runtara.running import INFRASTRUCTURE
+from runtara.turns import Turns, places
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_sdk.errors import ConfigurationError
 from runtara_sdk.loggers import get_logger
@@ -33,6 +37,8 @@ GROWTH = 64 * 1024 * 1024
 """Bytes by which a child may grow before another one takes its place."""
 _PATIENCE = 5.0
 """Seconds that a child has for ending a run before it is ended itself."""
+_MOST_KILLED = 5
+"""How many times in a row the first process of a worker may be killed while it starts."""
 _PREPARED = (
     "sys_path",
     "sys_argv",
@@ -77,8 +83,9 @@ def targets(workflows: Mapping[str, Workflow[..., Any]]) -> dict[str, str]:
 class Child:
     """One child process and its runs."""
 
-    def __init__(self, pool: "ChildRuns", number: int, *, is_alone: bool) -> None:
+    def __init__(self, pool: "ChildRuns", number: int, spawn: Spawn, *, is_alone: bool) -> None:
         self._pool = pool
+        self._spawn = spawn
         self.number = number
         self.is_alone = is_alone
         self.orders: dict[str, Order] = {}
@@ -86,8 +93,10 @@ class Child:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: list[dict[str, object]] = []
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
+        self._is_ended = False
         self._refusal = ""
+        self._code: int | None = None
         self.task = asyncio.create_task(self._live())
 
     def start(self, order: Order) -> None:
@@ -113,9 +122,15 @@ class Child:
 
     def end(self) -> None:
         """End the process now."""
+        self._is_ended = True
         if self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.kill()
+
+    async def was_killed(self) -> bool:
+        """Wait until the process is ready, or has ended before; return whether it was killed."""
+        await asyncio.wait([self.ready])
+        return self.ready.exception() is not None and self._code == -signal.SIGKILL
 
     def _end_if(self, launch_id: str) -> None:
         if launch_id in self.orders:
@@ -129,23 +144,33 @@ class Child:
             self._writer.write(json.dumps(message).encode() + b"\n")
 
     async def _live(self) -> None:
+        try:
+            self._code = await self._served()
+        except (ConfigurationError, OSError) as error:
+            self._refusal = str(error)
+        finally:
+            self._over(self._code)
+
+    async def _served(self) -> int | None:
+        """Start the process and serve it until it has ended; return how it ended."""
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "runtara.child", str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
+            try:
+                self._process, greeting = await self._spawn(theirs)
+            except BaseException:
+                ours.close()
+                raise
+        if self._is_ended:
+            self.end()
         reader, writer = await asyncio.open_connection(sock=ours)
         try:
-            writer.write(json.dumps(self._pool.preparation).encode() + b"\n")
+            writer.write(greeting)
             with suppress(ConnectionError):
                 while line := await reader.readline():
                     self._hear(writer, json.loads(line))
         finally:
             writer.close()
-            code = await self._process.wait()
-            self._over(code)
+        return await self._process.wait()
 
     def _hear(self, writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
         if "refused" in message:
@@ -172,18 +197,22 @@ class Child:
             if self.is_retired or self.is_alone:
                 self.retire()
 
-    def _over(self, code: int) -> None:
+    def _over(self, code: int | None) -> None:
         self._pool.children.discard(self)
-        if not self.ready.done():
+        has_begun = self.ready.done()
+        if not has_begun:
             error = ConfigurationError(
                 f"a worker's process can't be started: {self._refusal or f'it ended with {code}'}"
             )
             self.ready.set_exception(error)
             self.ready.exception()  # Marks the exception as retrieved, should nothing await it.
-            logger.error("%s", error)
+            if not self._is_ended:
+                logger.error("%s", error)
         orders, self.orders = list(self.orders.values()), {}
         for order in orders:
-            self._pool.died(order, code, is_alone=len(orders) == 1 and not self._refusal)
+            # A process that ran nothing yet was not killed by its instance.
+            self._pool.died(order, code if has_begun else None, is_alone=len(orders) == 1)
+        self._pool.tidy()
 
 
 class ChildRuns:
@@ -207,35 +236,46 @@ class ChildRuns:
             "threads": threads,
             "preparation": {name: data[name] for name in _PREPARED if data.get(name) is not None},
         }
+        self._interpreters = Interpreters(self.preparation)
+        self._forks = Forks(self.preparation, self._interpreters)
+        self._suspects = Turns(places(), self._begin_suspect)
         self.children: set[Child] = set()
         self._has_ended = ended
         self._isolated = isolated
         self._count = 0
-        self._current = self._child(is_alone=isolated)
+        self._current = self._child(self._interpreters, is_alone=isolated)
 
     def __contains__(self, launch_id: str) -> bool:
-        return self._child_of(launch_id) is not None
+        return launch_id in self._suspects or self._child_of(launch_id) is not None
 
     def start(self, order: Order) -> None:
         if order.launch_id in self:
             return
-        if order.is_suspect and not self._isolated:
-            self._child(is_alone=True).start(order)
+        if order.is_suspect:
+            self._suspects.add(order)
             return
         if self._current not in self.children or self._current.is_retired:
-            self._current = self._child(is_alone=self._isolated)
+            self._current = self._child(self._interpreters, is_alone=self._isolated)
         child = self._current
         child.start(order)
         if self._isolated:
             # The next run finds its process started.
-            self._current = self._child(is_alone=True)
+            self._current = self._child(self._interpreters, is_alone=True)
 
     def leave(self, launch_id: str) -> None:
+        if self._suspects.remove(launch_id):
+            reason = "the worker ends"
+            end = LaunchEnd(
+                cause=Cause.EXITED, reports=True, exit_code=INFRASTRUCTURE, reason=reason
+            )
+            self._has_ended(launch_id, end)
         child = self._child_of(launch_id)
         if child is not None:
             child.leave(launch_id)
 
     def kill(self, launch_id: str) -> None:
+        if self._suspects.remove(launch_id):
+            self._has_ended(launch_id, LaunchEnd(cause=Cause.KILLED, reports=True))
         child = self._child_of(launch_id)
         if child is not None:
             child.kill(launch_id)
@@ -244,23 +284,36 @@ class ChildRuns:
         """Let a child that has grown take no more runs."""
         child.is_retired = True
         if child is self._current:
-            self._current = self._child(is_alone=False)
+            self._current = self._child(self._interpreters, is_alone=False)
 
     def ended(self, launch_id: str, end: LaunchEnd) -> None:
         """Report the end of a run whose process is well."""
         self._has_ended(launch_id, end)
 
-    def died(self, order: Order, code: int, *, is_alone: bool) -> None:
-        """Report a run whose process has died, or could not be started."""
-        if is_alone:
+    def died(self, order: Order, code: int | None, *, is_alone: bool) -> None:
+        """Report a run whose process has died; code: None if that says nothing of the run."""
+        if is_alone and code is not None:
             end = _death(code)
         else:
-            reason = "the process that ran it among others has died"
+            reason = f"the process that ran it{'' if is_alone else ' among others'} has died"
             end = LaunchEnd(cause=Cause.RUNNER_FAILED, reports=False, reason=reason)
         self._has_ended(order.launch_id, end)
 
+    def tidy(self) -> None:
+        """End the process that is forked if there is nothing to fork it for."""
+        if not self._suspects:
+            self._forks.end_if_unused()
+
     async def ready(self) -> None:
-        """Return when the first child can run something; raises ConfigurationError if it can't."""
+        """
+        Return when the first child can run something; raises ConfigurationError if it can't.
+
+        A child that was killed from outside while it started is replaced, a few times.
+        """
+        for _ in range(_MOST_KILLED):
+            if not await self._current.was_killed():
+                break
+            self._current = self._child(self._interpreters, is_alone=self._isolated)
         await self._current.ready
 
     async def close(self) -> None:
@@ -268,14 +321,20 @@ class ChildRuns:
         children = list(self.children)
         for child in children:
             child.end()
+        await self._forks.close()
         if children:
             await asyncio.wait([child.task for child in children])
 
-    def _child(self, *, is_alone: bool) -> Child:
+    def _child(self, spawn: Spawn, *, is_alone: bool) -> Child:
         self._count += 1
-        child = Child(self, self._count, is_alone=is_alone)
+        child = Child(self, self._count, spawn, is_alone=is_alone)
         self.children.add(child)
         return child
+
+    def _begin_suspect(self, order: Order) -> None:
+        child = self._child(self._forks, is_alone=True)
+        child.start(order)
+        child.ready.add_done_callback(lambda _: self._suspects.has_begun(order.launch_id))
 
     def _child_of(self, launch_id: str) -> Child | None:
         return next((child for child in self.children if launch_id in child.orders), None)

@@ -97,6 +97,14 @@ class _Remote:
         return worker.serving(self._core.management, plan, runs)
 
 
+def preload(location: Location) -> None:
+    """Import what a connection to a location and its stores use; open nothing."""
+    if location.way is Way.DATABASE:
+        persistence_at(location.value)
+    else:
+        from runtara.remote import core, stores, worker  # noqa: F401
+
+
 @dataclass(slots=True)
 class _Shared:
     connection: "asyncio.Future[Connection]"

@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from runtara.core import Order, RunStores
@@ -19,6 +22,9 @@ logger = get_logger(__name__)
 DONE, FAILED, INFRASTRUCTURE, INPUT, SUSPENDED, REFUSED, CANCELLED = 0, 1, 4, 65, 75, 78, 130
 """The exit codes of a process that runs only one instance, by which verdicts are given."""
 
+_SUSPECT_WAITS = timedelta(seconds=1)
+"""How long a suspect whose calls all wait keeps the process that it has for itself."""
+
 _CODES = {
     Outcome.DONE: DONE,
     Outcome.FAILED: FAILED,
@@ -26,6 +32,14 @@ _CODES = {
     Outcome.SUSPENDED: SUSPENDED,
     Outcome.RESTARTED: DONE,
 }
+
+
+def _suspended_soon(workflow: Workflow[..., Any]) -> Workflow[..., Any]:
+    """Return a workflow whose runs give up their process soon; when woken they share one again."""
+    found = copy(workflow)
+    most = min(workflow.options.suspend_after, _SUSPECT_WAITS)
+    found.options = replace(workflow.options, suspend_after=most)
+    return found
 
 
 class _Left(RuntaraError):
@@ -101,8 +115,9 @@ class Runs:
     def start(self, order: Order) -> None:
         """Begin a run; one of this launch that is under way goes on."""
         if order.launch_id not in self._runs:
+            workflow = self._workflows[order.workflow]
             self._runs[order.launch_id] = _Run(
-                self._workflows[order.workflow],
+                _suspended_soon(workflow) if order.is_suspect else workflow,
                 order,
                 self._stores,
                 lambda end: self._ended(order.launch_id, end),

@@ -1,0 +1,171 @@
+"""
+The process that is forked for children of a worker: it has imported the workflows, and runs none.
+
+It has one thread and no event loop. What two processes must not share can't be forked: threads,
+sockets, event loops, and files open for writing, which may be databases. A file that is open for
+reading is shared with its position.
+"""
+
+import ctypes
+import fcntl
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from runtara_sdk.loggers import get_logger
+
+logger = get_logger(__name__)
+
+_STANDARD = 2
+"""The highest file descriptor of the standard streams."""
+
+_PR_SET_PDEATHSIG = 1
+_THREADS_END = 0.1
+"""Seconds for which the system may still list an ended thread."""
+
+
+def forked(orders: socket.socket) -> socket.socket:
+    """
+    Fork for each order of the worker; return in each forked process, with its channel.
+
+    The process that is forked doesn't return: it ends when the worker closes the socket.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    problem = unforkable(orders.fileno())
+    # Frozen, because in a forked process the collector would copy the page of each tracked object.
+    gc.collect()
+    gc.freeze()
+    orders.sendall(_line({"problem": problem}))
+    if problem:
+        os._exit(0)
+    ours = os.getpid()
+    with _Nursery(orders) as nursery:
+        channel = nursery.serve()
+    orders.close()
+    os.setsid()
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != ours:
+        os._exit(1)
+    return channel
+
+
+def unforkable(ours: int) -> str:
+    """Return what the imports have left that forks can't share, besides a descriptor; or ""."""
+    until = time.monotonic() + _THREADS_END
+    while len(os.listdir("/proc/self/task")) > 1:
+        if time.monotonic() > until:
+            return "an import starts a thread"
+        time.sleep(0.005)
+    for name in os.listdir("/proc/self/fd"):
+        number = int(name)
+        if number <= _STANDARD or number == ours:
+            continue
+        with suppress(OSError):  # The folder's own, which is closed by now.
+            target = os.readlink(f"/proc/self/fd/{name}")
+            is_read = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+            if not is_read or target.startswith(("socket:", "anon_inode:")):
+                return f"an import leaves {target} open"
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as error:
+        return f"this system can't watch processes: {error}"
+    return ""
+
+
+@dataclass
+class _Child:
+    number: int
+    pid: int
+    handle: int
+
+
+class _Nursery:
+    """The forked processes that live; closes its descriptors at the end of its block."""
+
+    def __init__(self, orders: socket.socket) -> None:
+        self._orders = orders
+        self._children: dict[int, _Child] = {}
+        """By their numbers."""
+
+    def __enter__(self) -> "_Nursery":
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._orders, selectors.EVENT_READ)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selector.close()
+        for child in self._children.values():
+            os.close(child.handle)
+
+    def serve(self) -> socket.socket:
+        """Obey until a fork; return in the forked process."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.data is not None:
+                    self._reap(key.data)
+                elif (channel := self._obey()) is not None:
+                    return channel
+
+    def _obey(self) -> socket.socket | None:
+        text, received = _received(self._orders)
+        if not text:
+            # The kernel ends the forked processes, too.
+            os._exit(0)
+        for line in text.splitlines():
+            order = json.loads(line)
+            if "kill" in order:
+                self._kill(order["kill"])
+            elif self._fork(order["fork"], received):
+                return socket.socket(fileno=received)
+        return None
+
+    def _fork(self, number: int, channel: int) -> bool:
+        """Return whether this is the forked process."""
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            logger.error("no process can be forked: %s", error)
+            self._tell(number, 1)
+            os.close(channel)
+            return False
+        if pid == 0:
+            return True
+        os.close(channel)
+        child = self._children[number] = _Child(number, pid, os.pidfd_open(pid))
+        self._selector.register(child.handle, selectors.EVENT_READ, child)
+        return False
+
+    def _kill(self, number: int) -> None:
+        if number in self._children:
+            os.kill(self._children[number].pid, signal.SIGKILL)
+
+    def _reap(self, child: _Child) -> None:
+        _, status = os.waitpid(child.pid, 0)
+        self._selector.unregister(child.handle)
+        os.close(child.handle)
+        del self._children[child.number]
+        self._tell(child.number, os.waitstatus_to_exitcode(status))
+
+    def _tell(self, number: int, code: int) -> None:
+        with suppress(ConnectionError):  # The worker has ended, and this process ends next.
+            self._orders.sendall(_line({"ended": number, "code": code}))
+
+
+def _received(orders: socket.socket) -> tuple[bytes, int]:
+    """Return lines, and the descriptor of the last one: what follows a descriptor is read later."""
+    text, received, _, _ = socket.recv_fds(orders, 65536, 1)
+    for each in received:
+        os.set_inheritable(each, False)
+    return text, received[0] if received else -1
+
+
+def _line(content: dict[str, object]) -> bytes:
+    return json.dumps(content).encode() + b"\n"

@@ -1,0 +1,243 @@
+"""
+The processes of a worker's children: new interpreters, or forks of a nursery.
+
+A nursery is a process that has imported the workflows and runs none. It forks a child in a fraction
+of the time that an interpreter takes to start and to import. A nursery that can't be forked says
+so, for example because an import has started a thread; then each child is an interpreter.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from asyncio.subprocess import Process as Interpreter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Protocol
+
+from runtara_sdk.errors import ConfigurationError
+from runtara_sdk.loggers import get_logger
+
+logger = get_logger(__name__)
+
+_STANDARD = 2
+"""The highest file descriptor of the standard streams."""
+
+
+class Process(Protocol):
+    """A child's process."""
+
+    def kill(self) -> None:
+        """End it now; raises ProcessLookupError if it is known to have ended."""
+        ...
+
+    async def wait(self) -> int | None:
+        """Return its exit code, or minus its signal; None if that is lost."""
+        ...
+
+
+class Spawn(Protocol):
+    """A way to start a child that obeys the orders on a channel."""
+
+    async def __call__(self, channel: socket.socket) -> tuple[Process, bytes]:
+        """
+        Return the process, and what is to be sent to it before the first order.
+
+        Raises ConfigurationError or OSError if none can be started.
+        """
+        ...
+
+
+class Interpreters:
+    """Starts each child as a new interpreter, which imports the workflows."""
+
+    def __init__(self, preparation: Mapping[str, object]) -> None:
+        self._preparation = preparation
+
+    async def __call__(self, channel: socket.socket) -> tuple[Process, bytes]:
+        return await _interpreter(channel, self._preparation)
+
+
+async def _interpreter(
+    channel: socket.socket, preparation: Mapping[str, object]
+) -> tuple[Interpreter, bytes]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "runtara.child", str(channel.fileno())),
+        pass_fds=[channel.fileno()],
+        start_new_session=True,
+    )
+    return process, _line({**preparation, "inherited": list(_inheritable(channel.fileno()))})
+
+
+def _inheritable(passed: int) -> Iterator[tuple[int, int, int]]:
+    """
+    Yield the descriptors that a child may get unasked, each with its device and inode.
+
+    uvloop lets them through, for example the sockets on which a web server listens.
+    """
+    with suppress(FileNotFoundError):
+        for number in map(int, os.listdir("/dev/fd")):
+            if number > _STANDARD and number != passed:
+                with suppress(OSError):  # The folder's own, which is closed by now.
+                    if os.get_inheritable(number):
+                        found = os.fstat(number)
+                        yield number, found.st_dev, found.st_ino
+
+
+class Forks:
+    """
+    Forks each child from a nursery, which is started for the first child and ends after the last.
+
+    interpreters: takes the place of forks where the nursery can't be forked.
+    """
+
+    def __init__(self, preparation: Mapping[str, object], interpreters: Interpreters) -> None:
+        self._preparation = {**preparation, "forks": True}
+        self._interpreters = interpreters
+        self._can_fork = sys.platform == "linux"
+        self._nursery: Nursery | None = None
+
+    async def __call__(self, channel: socket.socket) -> tuple[Process, bytes]:
+        if self._can_fork:
+            if self._nursery is None or self._nursery.task.done():
+                self._nursery = Nursery(self._preparation)
+            nursery = self._nursery
+            if problem := await nursery.problem():
+                if self._can_fork:
+                    logger.info("the worker's processes are started, not forked: %s", problem)
+                self._can_fork = False
+            else:
+                return nursery.fork(channel), b""
+        return await self._interpreters(channel)
+
+    def end_if_unused(self) -> None:
+        """End the nursery if no process of it lives."""
+        if self._nursery is not None and self._nursery.is_unused:
+            self._nursery.close()
+            self._nursery = None
+
+    async def close(self) -> None:
+        """End the nursery, and its processes with it."""
+        if self._nursery is not None:
+            self._nursery.close()
+            await asyncio.wait([self._nursery.task])
+
+
+class Forked:
+    """A process that a nursery has forked."""
+
+    def __init__(self, nursery: "Nursery", number: int) -> None:
+        self._nursery, self._number = nursery, number
+        self.code: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+
+    def kill(self) -> None:
+        self._nursery.kill(self._number)
+
+    async def wait(self) -> int | None:
+        return await asyncio.shield(self.code)
+
+
+class Nursery:
+    """
+    The process that is forked, as its worker sees it.
+
+    Its processes die with it, by the kernel, even one that is blocked; their exit codes are lost.
+    """
+
+    def __init__(self, preparation: Mapping[str, object]) -> None:
+        self._preparation = preparation
+        self._ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._forked: dict[int, Forked] = {}
+        self._count = self._awaited = 0
+        self._orders: socket.socket | None = None
+        self._process: Interpreter | None = None
+        self._is_closed = False
+        self.task = asyncio.create_task(self._live())
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether no process of it lives, and none is wanted."""
+        return not self._forked and not self._awaited
+
+    async def problem(self) -> str:
+        """
+        Wait until it has imported the workflows; return why it can't be forked, "" if it can.
+
+        Raises ConfigurationError if the workflows can't be imported, or if it has ended, and
+        OSError if no process can be started.
+        """
+        self._awaited += 1
+        try:
+            return await asyncio.shield(self._ready)
+        finally:
+            self._awaited -= 1
+
+    def fork(self, channel: socket.socket) -> Forked:
+        """Fork a process that obeys the orders on a channel; raises OSError if it has ended."""
+        if self._orders is None:
+            raise ConnectionError("the process that is forked has ended")
+        self._count += 1
+        socket.send_fds(self._orders, [_line({"fork": self._count})], [channel.fileno()])
+        forked = self._forked[self._count] = Forked(self, self._count)
+        return forked
+
+    def kill(self, number: int) -> None:
+        """Kill a process of it; does nothing if that, or the nursery, has ended."""
+        if self._orders is not None and number in self._forked:
+            with suppress(ConnectionError):
+                self._orders.sendall(_line({"kill": number}))
+
+    def close(self) -> None:
+        """Kill it, and its processes with it."""
+        self._is_closed = True
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def _live(self) -> None:
+        error: Exception = ConfigurationError("the process that is forked has ended")
+        try:
+            await self._serve()
+        except OSError as failed:
+            error = failed
+        finally:
+            self._orders = None
+            if not self._ready.done():
+                self._ready.set_exception(error)
+                self._ready.exception()  # Marks the exception as retrieved.
+            for forked in self._forked.values():
+                forked.code.set_result(None)
+            self._forked.clear()
+
+    async def _serve(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process, greeting = await _interpreter(theirs, self._preparation)
+        if self._is_closed:
+            self.close()
+        # Streams can't send descriptors.
+        with ours.dup() as self._orders:
+            reader, writer = await asyncio.open_connection(sock=ours)
+            try:
+                writer.write(greeting)
+                with suppress(ConnectionError):
+                    while line := await reader.readline():
+                        self._hear(json.loads(line))
+            finally:
+                writer.close()
+                self.close()
+                await self._process.wait()
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        if "refused" in message:
+            self._ready.set_exception(ConfigurationError(message["refused"]))
+            self._ready.exception()  # Marks the exception as retrieved.
+        elif "problem" in message:
+            self._ready.set_result(message["problem"])
+        else:
+            self._forked.pop(message["ended"]).code.set_result(message["code"])
+
+
+def _line(content: dict[str, object]) -> bytes:
+    return json.dumps(content).encode() + b"\n"

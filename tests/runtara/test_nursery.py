@@ -1,0 +1,116 @@
+"""The process that is forked: what it can't share, and what becomes of its processes."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.runtara.conftest import until
+
+from runtara.processes import Forked, Forks, Interpreters
+
+pytestmark = pytest.mark.slow
+
+LEFT = """
+import asyncio, socket, sqlite3, threading
+from runtara.nursery import unforkable
+
+def said():
+    print(unforkable(0))
+
+said()
+with open(__file__):
+    said()
+with socket.socket():
+    said()
+loop = asyncio.new_event_loop()
+said()
+loop.close()
+books = sqlite3.connect("books.db")
+books.execute("PRAGMA user_version")
+said()
+books.close()
+is_over = threading.Event()
+threading.Thread(target=is_over.wait).start()
+said()
+is_over.set()
+"""
+
+
+def test_what_imports_leave_is_found(tmp_path: Path) -> None:
+    """Files that are read can be forked; a database's connection can't be used after a fork."""
+    program = tmp_path / "program.py"
+    program.write_text(LEFT)
+    said = subprocess.run(
+        [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    nothing, file, *found = said.stdout.splitlines()
+    assert (nothing, file) == ("", "")
+    for one, word in zip(found, ("socket:", "anon_inode:", "books.db", "thread"), strict=True):
+        assert word in one
+
+
+def nurseries() -> list[int]:
+    """Give this process's children that are forked for workers."""
+    ids = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [
+        int(each) for each in ids if b"runtara.child" in Path(f"/proc/{each}/cmdline").read_bytes()
+    ]
+
+
+async def forked(forks: Forks) -> tuple[Forked, asyncio.StreamReader, asyncio.StreamWriter]:
+    """Fork a child that is ready; give its channel, too."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process, greeting = await forks(theirs)
+    assert isinstance(process, Forked)
+    assert greeting == b""
+    reader, writer = await asyncio.open_connection(sock=ours)
+    assert await reader.readline() == b'{"ready": true}\n'
+    return process, reader, writer
+
+
+async def test_its_processes_end_as_any_do(tmp_path: Path) -> None:
+    """Each alone, with its exit code or signal; and all with the one that was forked."""
+    preparation: dict[str, object] = {
+        "way": "database",
+        "location": f"sqlite:{tmp_path}/core.db",
+        "shown": "",
+        "workflows": {},
+        "threads": 1,
+        "preparation": {},
+    }
+    forks = Forks(preparation, Interpreters(preparation))
+    # As of a web server: a socket in it would keep the process from being forked.
+    inherited = socket.socket()
+    inherited.set_inheritable(True)
+    try:
+        killed, ends, lives = [await forked(forks) for _ in range(3)]
+        killed[0].kill()
+        assert await killed[0].wait() == -signal.SIGKILL
+        ends[2].close()
+        assert await ends[0].wait() == 0
+
+        forks.end_if_unused()
+        assert not lives[0].code.done()
+        [nursery] = nurseries()
+        os.kill(nursery, signal.SIGKILL)
+        assert await lives[0].wait() is None
+        assert await lives[1].read() == b""
+
+        again, _, writer = await forked(forks)
+        writer.close()
+        await again.wait()
+        forks.end_if_unused()
+        await until(
+            lambda: not Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text()
+        )
+    finally:
+        inherited.close()
+        await forks.close()
+    for _, _, writer in (killed, lives):
+        writer.close()
