@@ -16,15 +16,17 @@ from runtara.processes import Forked, Forks, Interpreters
 pytestmark = pytest.mark.slow
 
 LEFT = """
-import asyncio, socket, sqlite3, threading
+import asyncio, os, socket, sqlite3, threading
 from runtara.nursery import unforkable
 
 def said():
     print(unforkable(0))
 
 said()
+copy = os.dup(1)
 with open(__file__):
     said()
+os.close(copy)
 with socket.socket():
     said()
 loop = asyncio.new_event_loop()
@@ -42,7 +44,7 @@ is_over.set()
 
 
 def test_what_imports_leave_is_found(tmp_path: Path) -> None:
-    """Files that are read can be forked; a database's connection can't be used after a fork."""
+    """Copies of the standard streams can be forked, and files that are read; a database's connection can't be used after a fork."""
     program = tmp_path / "program.py"
     program.write_text(LEFT)
     said = subprocess.run(

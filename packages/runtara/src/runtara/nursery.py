@@ -62,11 +62,13 @@ def unforkable(ours: int) -> str:
         if time.monotonic() > until:
             return "an import starts a thread"
         time.sleep(0.005)
+    standard = [_identity(number) for number in range(_STANDARD + 1)]
     for name in os.listdir("/proc/self/fd"):
         number = int(name)
-        if number <= _STANDARD or number == ours:
-            continue
         with suppress(OSError):  # The folder's own, which is closed by now.
+            # Under uvloop there are copies of the standard streams.
+            if number == ours or _identity(number) in standard:
+                continue
             target = os.readlink(f"/proc/self/fd/{name}")
             is_read = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
             if not is_read or target.startswith(("socket:", "anon_inode:")):
@@ -76,6 +78,11 @@ def unforkable(ours: int) -> str:
     except OSError as error:
         return f"this system can't watch processes: {error}"
     return ""
+
+
+def _identity(number: int) -> tuple[int, int]:
+    found = os.fstat(number)
+    return found.st_dev, found.st_ino
 
 
 @dataclass
