@@ -44,7 +44,7 @@ is_over.set()
 
 
 def test_what_imports_leave_is_found(tmp_path: Path) -> None:
-    """Copies of the standard streams can be forked, and files that are read; a database's connection can't be used after a fork."""
+    """Copies of the standard streams and files that are read can be forked; no database can."""
     program = tmp_path / "program.py"
     program.write_text(LEFT)
     said = subprocess.run(

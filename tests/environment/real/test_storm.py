@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.environment_process import EnvironmentProcess
 
 from runtara_domain.model import CustomSignal
 from runtara_domain.model.stored_images import Image
-from runtara_domain.model.stored_launches import LaunchFilter
+from runtara_domain.model.stored_launches import Launch, LaunchFilter
 from runtara_domain.status import OPEN, State
 
 FLOW = """
@@ -43,6 +43,9 @@ async def run(folder: str, name: str, kind: int) -> int:
     return total * 10
 """
 
+_ALL = 10_000
+"""More launches than there are."""
+
 
 @dataclass
 class Storm:
@@ -50,8 +53,9 @@ class Storm:
     What is killed, and what is known of it afterwards.
 
     loses_cores: whether a core is killed. killed: launches whose process was killed while its
-    spawner lived. unsure: launches that were open when a spawner or a whole machine was killed: of
-    their ends nothing may be known.
+    spawner lived. unsure: launches that were open when a spawner or a whole machine was killed, or
+    that began and ended around that: of their ends nothing may be known. over: launches that had
+    ended before the last kill of an environment.
     """
 
     fleet: Fleet
@@ -59,6 +63,7 @@ class Storm:
     loses_cores: bool = False
     killed: set[str] = field(default_factory=set)
     unsure: set[str] = field(default_factory=set)
+    over: set[str] = field(default_factory=set)
     deaths: list[str] = field(default_factory=list)
 
     async def kill_process(self) -> None:
@@ -103,14 +108,18 @@ class Storm:
 
     async def _stricken(self) -> EnvironmentProcess:
         environment = self.chance.choice(self.fleet.environments)
-        await self._note_unsure(environment)
+        launches = await self._launches_of(environment)
+        self.over = {one.launch_id for one in launches if one.closed_at is not None}
         return environment
 
     async def _note_unsure(self, environment: EnvironmentProcess) -> None:
-        rows = await self.fleet.persistence.launches.open_launches(
-            environment.environment_id, at=self.fleet.clock.now()
-        )
-        self.unsure |= {row.launch_id for row in rows}
+        # Not only those that are open: one may have begun after `over` was read, and ended by now.
+        launches = await self._launches_of(environment)
+        self.unsure |= {one.launch_id for one in launches} - self.over
+
+    async def _launches_of(self, environment: EnvironmentProcess) -> Sequence[Launch]:
+        which = LaunchFilter(environment_id=environment.environment_id)
+        return await self.fleet.persistence.launches.page(which, limit=_ALL)
 
     async def _restart(self, environment: EnvironmentProcess) -> None:
         await environment.start()
