@@ -25,7 +25,7 @@ from runtara.core import HasEnded, Order
 from runtara.locating import Location
 from runtara.processes import Forks, Interpreters, Process, Spawn
 from runtara.running import INFRASTRUCTURE
-from runtara.turns import Turns, places
+from runtara.starts import Starts, places
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_sdk.errors import ConfigurationError
 from runtara_sdk.loggers import get_logger
@@ -238,7 +238,7 @@ class ChildRuns:
         }
         self._interpreters = Interpreters(self.preparation)
         self._forks = Forks(self.preparation, self._interpreters)
-        self._suspects = Turns(places(), self._begin_suspect)
+        self._suspects = Starts(places(), self._begin_suspect)
         self.children: set[Child] = set()
         self._has_ended = ended
         self._isolated = isolated

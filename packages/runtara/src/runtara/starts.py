@@ -24,7 +24,7 @@ def places(quota: Path = _QUOTA) -> int:
     return max(cpus, _FEWEST)
 
 
-class Turns:
+class Starts:
     """
     Lets at most `most` orders begin at once; the one that has waited longest is next.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runtara.core import Order
-from runtara.turns import Turns, places
+from runtara.starts import Starts, places
 
 
 def order(number: int) -> Order:
@@ -19,40 +19,40 @@ def begun() -> list[str]:
 
 
 @pytest.fixture
-def turns(begun: list[str]) -> Turns:
+def starts(begun: list[str]) -> Starts:
     """Two places."""
-    return Turns(2, lambda one: begun.append(one.launch_id))
+    return Starts(2, lambda one: begun.append(one.launch_id))
 
 
-def test_no_more_begin_at_once_than_there_are_places(turns: Turns, begun: list[str]) -> None:
+def test_no_more_begin_at_once_than_there_are_places(starts: Starts, begun: list[str]) -> None:
     """The one that has waited longest is next, whichever place becomes free."""
     for number in range(5):
-        turns.add(order(number))
+        starts.add(order(number))
     assert begun == ["l0", "l1"]
-    assert (len(turns), "l1" in turns, "l2" in turns) == (3, False, True)
+    assert (len(starts), "l1" in starts, "l2" in starts) == (3, False, True)
 
-    turns.has_begun("l1")
+    starts.has_begun("l1")
     assert begun == ["l0", "l1", "l2"]
-    turns.has_begun("l2")
-    turns.has_begun("l0")
+    starts.has_begun("l2")
+    starts.has_begun("l0")
     assert begun == ["l0", "l1", "l2", "l3", "l4"]
 
 
-def test_a_place_is_freed_once(turns: Turns, begun: list[str]) -> None:
+def test_a_place_is_freed_once(starts: Starts, begun: list[str]) -> None:
     for number in range(4):
-        turns.add(order(number))
-    turns.has_begun("l0")
-    turns.has_begun("l0")
+        starts.add(order(number))
+    starts.has_begun("l0")
+    starts.has_begun("l0")
     assert begun == ["l0", "l1", "l2"]
 
 
-def test_what_is_removed_never_begins(turns: Turns, begun: list[str]) -> None:
+def test_what_is_removed_never_begins(starts: Starts, begun: list[str]) -> None:
     for number in range(4):
-        turns.add(order(number))
-    assert turns.remove("l2")
-    assert not turns.remove("l2")
-    assert not turns.remove("l0")
-    turns.has_begun("l0")
+        starts.add(order(number))
+    assert starts.remove("l2")
+    assert not starts.remove("l2")
+    assert not starts.remove("l0")
+    starts.has_begun("l0")
     assert begun == ["l0", "l1", "l3"]
 
 
