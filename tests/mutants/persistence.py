@@ -25,6 +25,7 @@ PERSISTENCE = (
         "_transact",
         'connection.execute("BEGIN IMMEDIATE")\n'
         "done = _execute(connection, steps)\n"
+        "before_commit()\n"
         'connection.execute("COMMIT")',
         "if connection.in_transaction:\n"
         '    connection.execute("COMMIT")\n'
@@ -67,6 +68,28 @@ PERSISTENCE = (
         "self._waiting and len(group.members) < self._most and size <= MAX_BYTES",
         "self._waiting and size <= MAX_BYTES",
         ("tests/persistence/test_sqlite_group_commit.py::test_a_group_is_bounded",),
+    ),
+    Mutant(
+        "Groups of many callers do not alternate.",
+        "runtara_persistence/batcher.py",
+        "CallBatcher.ended",
+        "callers >= self._alternate",
+        "False",
+        (
+            "tests/persistence/test_batcher.py"
+            "::test_of_enough_callers_one_half_goes_on_while_the_group_of_the_other_is_under_way",
+        ),
+    ),
+    Mutant(
+        "The loop takes the GIL from the thread during a group's statements.",
+        "runtara_persistence/sqlite/step_thread.py",
+        "StepThread._stands_still",
+        "self._steps.is_alternating",
+        "False",
+        (
+            "tests/persistence/test_sqlite_group_commit.py"
+            "::test_the_loop_stands_still_for_the_statements_of_a_group_and_not_for_its_commit",
+        ),
     ),
     Mutant(
         "The loop stands still for a step of any size.",

@@ -1,4 +1,4 @@
-"""When a batcher that executes groups in tasks chooses a group, and when it executes it."""
+"""When a batcher chooses a group, and when it begins or executes it."""
 
 import asyncio
 import types
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtara_persistence.batcher import TaskBatcher, Waiting
+from runtara_persistence.batcher import CallBatcher, Group, TaskBatcher, Waiting
 
 
 def eager(
@@ -118,3 +118,59 @@ async def test_after_a_slow_group_another_that_hangs_delays_the_next_ones_only_f
     hanging.let_go("hangs")
     await hanging.batcher.finished()
     assert hanging.most_at_once == 2
+
+
+class Called:
+    """The groups of a batcher that calls a function for each group."""
+
+    def __init__(self, *, alternate: int) -> None:
+        self.groups: list[Group[Waiting[int, int]]] = []
+        self._batcher = CallBatcher[Waiting[int, int]](
+            self.groups.append, most=10, pause=3, alternate=alternate
+        )
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(group.members) for group in self.groups]
+
+    def add(self, steps: int) -> None:
+        for step in range(steps):
+            self._batcher.add(Waiting(step, asyncio.get_running_loop().create_future()))
+
+    def end(self, number: int) -> None:
+        group = self.groups[number]
+        group.end([member.step for member in group.members])
+
+
+async def test_of_enough_callers_one_half_goes_on_while_the_group_of_the_other_is_under_way() -> (
+    None
+):
+    """A group begins at once when half of the callers wait, or at the end of the one before."""
+    called = Called(alternate=4)
+    called.add(4)
+    await asyncio.sleep(0)
+    called.end(0)
+
+    called.add(1)
+    assert called.sizes == [4]
+    called.add(1)
+    assert called.sizes == [4, 2]
+    called.add(2)
+    called.end(1)
+    assert called.sizes == [4, 2, 2]
+    called.end(2)
+    assert called.sizes == [4, 2, 2]
+
+
+async def test_fewer_callers_share_a_group_after_the_pause() -> None:
+    called = Called(alternate=4)
+    called.add(3)
+    await asyncio.sleep(0)
+    called.end(0)
+
+    called.add(3)
+    for _ in range(3):
+        assert called.sizes == [3]
+        await asyncio.sleep(0)
+    assert called.sizes == [3, 3]
+    called.end(1)

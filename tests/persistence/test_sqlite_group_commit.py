@@ -20,7 +20,7 @@ from runtara_persistence.sqlite.group_commit import (
     commit_together,
     read_each,
 )
-from runtara_persistence.sqlite.step_thread import CALM, MAX_GROUP, StepThread, Thread
+from runtara_persistence.sqlite.step_thread import ALTERNATE, CALM, MAX_GROUP, StepThread, Thread
 
 
 @pytest.fixture
@@ -569,3 +569,65 @@ async def test_a_step_calls_back_wherever_it_was_executed(quick: StepThread) -> 
         await quick.run(of.step, then=told.append, is_small=True)
 
     assert told == ["thread, waits"] * CALM + ["loop"]
+
+
+class Phases:
+    """Executes groups, and tells whether the loop goes on during statements and during a commit."""
+
+    def __init__(self, connection: sqlite3.Connection, thread: Thread) -> None:
+        self.steps = StepThread(self._execute, follows_loop=True)
+        self.steps.opened(connection, thread)
+        self.went_on: list[tuple[bool, bool]] = []
+        self.limit = 0.05
+        self.after_first: Callable[[], None] = lambda: None
+        self._is_watched = False
+        self._loop = asyncio.get_running_loop()
+
+    async def two_groups(self) -> list[tuple[bool, bool]]:
+        """Return what the loop did during two groups, each of a half of the callers."""
+        await self._callers()
+        self._is_watched = True
+        await self._callers()
+        return self.went_on
+
+    async def _callers(self) -> None:
+        await asyncio.gather(*(self.steps.run(lambda raw: None) for _ in range(ALTERNATE)))
+
+    def _execute(self, connection: sqlite3.Connection, group: Sequence[Step[Any]]) -> list[Outcome]:
+        def commits() -> None:
+            if self._is_watched:
+                during_statements = self._goes_on(self.limit)
+                self.steps.only_commits()
+                self.went_on.append((during_statements, self._goes_on(10.0)))
+                self.after_first()
+
+        return commit_together(connection, group, before_commit=commits)
+
+    def _goes_on(self, limit: float) -> bool:
+        """Whether the loop's thread makes a call within so many seconds."""
+        called = threading.Event()
+        self._loop.call_soon_threadsafe(called.set)
+        return called.wait(limit)
+
+
+async def test_the_loop_stands_still_for_the_statements_of_a_group_and_not_for_its_commit(
+    connection: sqlite3.Connection, thread: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_thread, "FAST", 60.0)
+    phases = Phases(connection, thread)
+
+    assert await phases.two_groups() == [(False, True), (False, True)]
+    await phases.steps.close()
+
+
+async def test_after_long_statements_the_loop_does_not_stand_still_for_the_next_ones(
+    connection: sqlite3.Connection, thread: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_thread, "FAST", 0.0)
+    phases = Phases(connection, thread)
+    # Only the first group's statements count as long.
+    phases.limit = 10.0
+    phases.after_first = lambda: monkeypatch.setattr(step_thread, "FAST", 60.0)
+
+    assert await phases.two_groups() == [(True, True), (True, True)]
+    await phases.steps.close()

@@ -175,17 +175,45 @@ class CallBatcher(Batcher[Member]):
     A batcher that calls a function for each group.
 
     begin: starts a group, and must end it in the event loop, at once or later; if `begin` raises,
-    the group has not begun.
+    the group has not begun. alternate: from so many callers on, two groups alternate: a group
+    begins as soon as half of the callers wait, so the other half goes on while it is under way.
     """
 
-    def __init__(self, begin: "Begin[Member]", *, most: int, pause: int) -> None:
+    def __init__(
+        self, begin: "Begin[Member]", *, most: int, pause: int, alternate: float = math.inf
+    ) -> None:
         super().__init__(most=most, pause=pause)
         self._begin = begin
+        self._alternate = alternate
+        self._half: float = math.inf
+        self._next: asyncio.Handle | None = None
+
+    @property
+    def is_alternating(self) -> bool:
+        """Whether two groups alternate."""
+        return self._half < math.inf
+
+    def add(self, member: Member) -> None:
+        super().add(member)
+        if self._next is not None and len(self._waiting) >= self._half:
+            self._next.cancel()
+            self._begin_next()
+
+    def ended(self, group: Group[Member]) -> None:
+        callers = len(group.members) + len(self._waiting)
+        self._half = callers // 2 if callers >= self._alternate else math.inf
+        super().ended(group)
 
     def _begin_after(self, iterations: int) -> None:
-        if iterations:
-            asyncio.get_running_loop().call_soon(self._begin_after, iterations - 1)
-        elif (group := self._chosen()) is not None:
+        if iterations and len(self._waiting) < self._half:
+            loop = asyncio.get_running_loop()
+            self._next = loop.call_soon(self._begin_after, iterations - 1)
+        else:
+            self._begin_next()
+
+    def _begin_next(self) -> None:
+        self._next = None
+        if (group := self._chosen()) is not None:
             try:
                 self._begin(group)
             except Exception as error:

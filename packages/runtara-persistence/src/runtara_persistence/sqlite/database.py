@@ -181,7 +181,9 @@ class Database:
         # Once a file is known to have gone, no step is executed: no reader would find its effect.
         is_lost = self._files is not None and self._files.is_lost
         missed = self._missed(steps) if is_lost else []
-        outcomes = missed or commit_together(connection, steps)
+        outcomes = missed or commit_together(
+            connection, steps, before_commit=self._writes.only_commits
+        )
         self._commits += 1
         return outcomes
 

@@ -53,16 +53,25 @@ class Failed:
 Outcome: TypeAlias = Done | Failed
 
 
-def commit_together(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Outcome]:
+def _go_on() -> None:
+    """Do nothing before a commit."""
+
+
+def commit_together(
+    connection: sqlite3.Connection,
+    steps: Sequence[Step[Any]],
+    *,
+    before_commit: Callable[[], None] = _go_on,
+) -> list[Outcome]:
     """
     Execute the steps in one transaction; if one of them raises, execute each step in its own
-    transaction, in order.
+    transaction, in order. `before_commit` is called before the COMMIT of the one transaction.
 
     A step that raises thus fails alone. If a transaction can't begin or commit, all its steps fail,
     and all later ones: no step waits for the database again. Raises nothing.
     """
     try:
-        return list(_transact(connection, steps))
+        return list(_transact(connection, steps, before_commit))
     except _StepFailed as failure:
         if len(steps) == 1:
             return [Failed(failure.error, own_doing=True)]
@@ -82,12 +91,15 @@ class _StepFailed(Exception):
         self.error = error
 
 
-def _transact(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Done]:
+def _transact(
+    connection: sqlite3.Connection, steps: Sequence[Step[Any]], before_commit: Callable[[], None]
+) -> list[Done]:
     try:
         # IMMEDIATE, because a transaction that reads before it writes may fail at once, without
         # waiting for the busy timeout.
         connection.execute("BEGIN IMMEDIATE")
         done = _execute(connection, steps)
+        before_commit()
         connection.execute("COMMIT")
     except BaseException:
         # After some errors, such as a full disk, SQLite has rolled back already.

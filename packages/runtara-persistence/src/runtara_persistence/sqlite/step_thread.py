@@ -7,6 +7,7 @@ thread: docs/decisions/0034.
 """
 
 import asyncio
+import math
 import os
 import sqlite3
 import threading
@@ -39,8 +40,16 @@ messages that came meanwhile are read, whose steps join the group. A group that 
 smaller, and its thread competes with all this work for the GIL.
 """
 
+ALTERNATE = 8
+"""
+From so many callers on, a group is committed while the loop serves the callers of another.
+
+The loop stands still while the group's statements are executed: each of them would take the GIL
+from the loop, or wait for it. A commit needs no GIL.
+"""
+
 FAST = 0.005
-"""Seconds that the loop may stand still for a commit."""
+"""Seconds that the loop may stand still for a commit, or for a group's statements."""
 CALM = 8
 """After this many fast commits in a row, of one caller each, the loop executes the next step."""
 
@@ -107,7 +116,8 @@ class StepThread:
     Open between `opened` and `close`. execute: executes a group, and must raise nothing. confirm:
     called in the event loop with a group's outcomes; returns the outcomes for the callers.
     diagnose: called in the thread with the error of a step that failed. follows_loop: the thread is
-    kept on the event loop's CPU.
+    kept on the event loop's CPU, and the loop stands still for the statements of a group that is
+    committed while the loop serves others; `execute` calls `only_commits` when they are executed.
     """
 
     def __init__(
@@ -122,7 +132,16 @@ class StepThread:
         self._confirm = confirm
         self._diagnose = diagnose
         self._follows_loop = follows_loop
-        self._steps = CallBatcher[_PendingStep](self._begin, most=MAX_GROUP, pause=_PAUSE)
+        self._steps = CallBatcher[_PendingStep](
+            self._begin,
+            most=MAX_GROUP,
+            pause=_PAUSE,
+            alternate=ALTERNATE if follows_loop else math.inf,
+        )
+        # Held by the loop until the statements of the group under way are executed.
+        self._statements: threading.Lock | None = None
+        # For how many groups the loop does not stand still, after statements that took long.
+        self._unwatched = 0
         self._is_open = False
         # How many callers wait for an iteration of the loop: they have no step in the batcher yet.
         self._arriving = 0
@@ -183,9 +202,28 @@ class StepThread:
     def _begin(self, group: _Group) -> None:
         if self._pinning is not None:
             self._pinning.repin()
+        statements = threading.Lock() if self._stands_still() else None
+        if statements is not None:
+            statements.acquire()
+        self._statements = statements
         self._thread.call(partial(self._in_thread, group))
-        # Last: if the call fails, no group is under way. `_end` runs later, in the event loop.
+        # If the call fails, no group is under way. `_end` runs later, in the event loop.
         self._is_under_way = True
+        if statements is not None and not statements.acquire(timeout=FAST):
+            self._unwatched = CALM
+
+    def _stands_still(self) -> bool:
+        """Whether the loop waits for the statements of the next group."""
+        if self._unwatched:
+            self._unwatched -= 1
+            return False
+        return self._steps.is_alternating
+
+    def only_commits(self) -> None:
+        """Let the loop go on: the statements of the group under way are executed."""
+        statements, self._statements = self._statements, None
+        if statements is not None:
+            statements.release()
 
     def _end(self, group: _Group, outcomes: list[Outcome]) -> None:
         try:
@@ -232,6 +270,7 @@ class StepThread:
             outcomes = self._patiently(group)
         except BaseException as error:
             outcomes = [Failed(error)] * len(group.members)
+        self.only_commits()
         while True:
             try:
                 self._loop.call_soon_threadsafe(self._end, group, outcomes)
