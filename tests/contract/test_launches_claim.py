@@ -370,6 +370,48 @@ async def test_a_limit_by_environment_bounds_each_of_them_alone(
     assert [one.queue for one in freed_here] == ["q"]
 
 
+async def test_a_claim_says_whether_a_limit_held_something_back(persistence: Persistence) -> None:
+    """An end of a launch may then let another claim give more."""
+    await persistence.limits.put(Limit(Scope.QUEUE, TENANT, "q", max_concurrent=1))
+    await hold_lease(persistence, "w")
+    offer = Offer(environment_id="w", workflows=frozenset({"orders"}), tenant_id=TENANT)
+    nothing = await persistence.launches.claim(offer, limit=9, at=START)
+    await start(persistence, "free")
+    unbounded = await persistence.launches.claim(offer, limit=9, at=START)
+    await start(persistence, "first", queue="q")
+    await start(persistence, "second", queue="q")
+    full = await persistence.launches.claim(offer, limit=9, at=START)
+    held = await persistence.launches.claim(offer, limit=9, at=START)
+
+    assert [one.instance_id for one in full.assignments] == ["first"]
+    assert [len(each.assignments) for each in (nothing, unbounded, held)] == [0, 1, 0]
+    said = [each.is_held_back for each in (nothing, unbounded, full, held)]
+    assert said == [False, False, True, True]
+
+
+@pytest.mark.parametrize("limit", [None, Limit(Scope.TENANT, "another", max_concurrent=1)])
+async def test_a_workers_claim_says_whether_others_may_launch_something(
+    persistence: Persistence, limit: Limit | None
+) -> None:
+    """An instance with an image, or of a workflow that this worker does not serve."""
+    image = await put_image(persistence, "code")
+    await hold_lease(persistence, "w")
+    if limit is not None:
+        await persistence.limits.put(limit)
+    offer = Offer(environment_id="w", workflows=frozenset({"orders"}), tenant_id=TENANT)
+    await start(persistence, "own")
+    await start(persistence, "later", image_id=image.image_id, launch_after=LATER)
+    own = await persistence.launches.claim(offer, limit=9, at=START)
+    await start(persistence, "other", workflow="another")
+    other = await persistence.launches.claim(offer, limit=9, at=START)
+    late = await persistence.launches.claim(offer, limit=9, at=LATER)
+    of_image = await persistence.launches.claim(offer_all("w"), limit=1, at=LATER)
+
+    assert [one.instance_id for one in own.assignments] == ["own"]
+    assert (other.assignments, late.assignments) == ((), ())
+    assert [one.has_others for one in (own, other, late, of_image)] == [False, True, True, False]
+
+
 async def test_of_racing_environments_each_instance_goes_to_one(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:

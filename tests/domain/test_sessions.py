@@ -128,11 +128,13 @@ async def test_a_registration_that_is_cancelled_gives_its_place_back(desk: Desk)
 async def test_an_instance_that_ends_frees_its_place_for_every_session(
     desk: Desk, ending: EventType
 ) -> None:
+    ended: list[str] = []
+    desk.slots.on_ended = ended.append
     session, other = await desk.registered(), await desk.registered()
 
     await desk.say(other, ending)
 
-    assert desk.slots.taken == 0
+    assert (desk.slots.taken, ended) == (0, [ID])
     session.close()
     other.close()
     assert desk.slots.taken == 0

@@ -15,6 +15,7 @@ import pytest
 from tests.environment.conftest import Here
 from tests.support.postgres import cloned_database
 
+from runtara_domain.launching import endings
 from runtara_environment import dev
 from runtara_environment.config import EnvironmentSettings
 from runtara_environment.runtime import EnvironmentRuntime, StartError
@@ -105,9 +106,15 @@ def end_spawner(data_dir: Path) -> None:
 
 
 async def test_a_workflow_that_is_killed_ends_once_with_its_result(
-    client: ManagementClient, tmp_path: Path
+    client: ManagementClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step that was recorded before a death by SIGKILL is not done again."""
+    """
+    A step that was recorded before a death by SIGKILL is not done again.
+
+    The embedded core reports the end to the client that waits for it.
+    """
+    monkeypatch.setattr(endings, "_FIRST_LOOK", 1000.0)
+    monkeypatch.setattr(endings, "_LAST_LOOK", 1000.0)
     registered = await client.images.register(
         "acme", "orders", zipped(WORKFLOW), Runner.PYTHON, metadata={"target": "orders:orders"}
     )
@@ -115,7 +122,9 @@ async def test_a_workflow_that_is_killed_ends_once_with_its_result(
     started = await client.instances.start(
         "acme", image_id=registered.image_id, input=json.dumps(str(tmp_path)).encode()
     )
-    ended = await client.instances.wait(started.instance_id, within=PATIENCE)
+    # A request to wait is held for 30 s; then the state is read in any case.
+    async with asyncio.timeout(28):
+        ended = await client.instances.wait(started.instance_id, within=PATIENCE)
 
     launches = [one async for one in client.launches.list(instance_id=started.instance_id)]
     causes = [one.cause for one in launches]

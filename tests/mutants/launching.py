@@ -92,10 +92,10 @@ LAUNCHING = (
     ),
     Mutant(
         "A claim forgets what it was told of while it was under way.",
-        _ENGINE + "launcher.py",
-        "Launcher._claim_once",
-        "known.is_wanted |= known.is_waiting",
-        "known.is_wanted = known.is_waiting",
+        _ENGINE + "known.py",
+        "Known.note",
+        "self.is_wanted |= self.is_waiting",
+        "self.is_wanted = self.is_waiting",
         (_LAUNCHER + "test_what_becomes_launchable_during_a_claim_is_claimed_next",),
     ),
     Mutant(
@@ -108,10 +108,10 @@ LAUNCHING = (
     ),
     Mutant(
         "The next moment that a claim tells is forgotten.",
-        _ENGINE + "launcher.py",
-        "Launcher._claim_once",
-        "known.next_at, known.again_at = claims.next_at, claims.again_at",
-        "known.again_at = claims.again_at",
+        _ENGINE + "known.py",
+        "Known.note",
+        "self.next_at, self.again_at = claims.next_at, claims.again_at",
+        "self.again_at = claims.again_at",
         (_LAUNCHER + "test_a_sleeper_that_is_due_before_the_next_renewal_is_launched_then",),
     ),
     Mutant(

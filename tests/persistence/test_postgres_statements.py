@@ -148,7 +148,7 @@ async def end(worker: PostgresPersistence, launch_ids: list[str]) -> None:
     await asyncio.gather(*(close(worker, launch_id, left, at=at) for launch_id in launch_ids))
 
 
-async def test_a_claim_is_three_statements_or_one_that_finds_nothing(
+async def test_a_workers_claim_is_two_statements_or_one_that_finds_nothing(
     server: PostgresServer, worker: PostgresPersistence
 ) -> None:
     """And no transaction: only what is taken waits for a commit."""
@@ -162,7 +162,7 @@ async def test_a_claim_is_three_statements_or_one_that_finds_nothing(
         found = await claim(worker)
         asked.append((len(found), len(ASKED.findall(log.read_bytes()[before:]))))
 
-    assert asked == [(0, 1), (1, 3), (3, 3)]
+    assert asked == [(0, 1), (1, 2), (3, 2)]
 
 
 async def test_a_start_and_a_look_at_an_ended_instance_are_one_statement_each(

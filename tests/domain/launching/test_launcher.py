@@ -88,6 +88,52 @@ async def test_an_end_asks_for_a_claim_if_its_instance_goes_on(world: World) -> 
         assert (calls["close"], calls["claim"]) == (1, 0)
 
 
+async def test_an_end_is_followed_by_a_claim_if_a_limit_held_something_back(world: World) -> None:
+    """It needs no watch for that."""
+    await world.persistence.limits.put(Limit(Scope.TENANT, TENANT, max_concurrent=1))
+    watch = world.persistence.watch
+    world.persistence.watch = lambda changed, **_: watch(changed)  # type: ignore[method-assign]  # Silent.
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i")
+        await start(world, launcher, "j")
+        assert world.placement().living() == ["i"]
+        process = world.placement().of("i")
+        registered = await world.register(process)
+        await world.complete(process, registered.run)
+        world.placement().exit("i", 0)
+        await world.settle()
+
+        assert world.placement().living() == ["j"]
+
+
+async def test_a_launcher_claims_only_what_waiting_workers_leave_to_it(world: World) -> None:
+    """If no worker answers, it claims after 50 ms."""
+    calls = world.count_calls()
+    async with world.launcher() as launcher:
+        await world.settle()
+        calls.clear()
+        with launcher.launchable.calling(lambda: None):
+            launcher.take(None)
+            await world.settle()
+            launcher.answered(Claims(), launcher.launchable.count)
+            await world.pass_time(1)
+            assert calls["claim"] == 0
+            launcher.take(None)
+            launcher.answered(Claims(has_others=True), launcher.launchable.count)
+            await world.settle()
+            assert calls["claim"] == 1
+            launcher.take(None)
+            launcher.answered(Claims(), launcher.launchable.count - 1)
+            await world.settle()
+            assert calls["claim"] == 1
+            await world.pass_time(0.05, step=0.05)
+            assert calls["claim"] == 2
+        await world.pass_time(0.02, step=0.02)
+        launcher.take(None)
+        await world.settle()
+        assert calls["claim"] == 3
+
+
 async def test_at_rest_only_the_lease_is_renewed(world: World) -> None:
     """An environment without work asks nothing but the renewal for as long as it has none."""
     calls = world.count_calls()

@@ -127,7 +127,7 @@ class _Bytes:
 class _Bystander:
     """The launcher for handlers in a process without one: it claims nothing."""
 
-    active = 0
+    active = told = 0
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

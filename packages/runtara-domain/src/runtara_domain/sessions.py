@@ -46,6 +46,8 @@ class Session:
         """Free the instance's slot, here and for every session: it will not run again."""
         self._runs.pop(instance_id, None)
         self._slots.free(instance_id)
+        if self._slots.on_ended is not None:
+            self._slots.on_ended(instance_id)
 
     @contextmanager
     def closing(self, call: Callable[[], None]) -> Iterator[None]:
@@ -72,10 +74,12 @@ class InstanceSlots:
     """
     The instances with a live registered connection, at most `limit` of them.
 
-    An instance has one slot, even if several sessions have registered it.
+    An instance has one slot, even if several sessions have registered it. on_ended: called with
+    each instance whose end a session has stored.
     """
 
     def __init__(self, limit: int) -> None:
+        self.on_ended: Callable[[str], None] | None = None
         self._limit = limit
         self._holders: dict[str, Counter[Session]] = {}
 

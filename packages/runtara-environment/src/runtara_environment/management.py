@@ -16,7 +16,6 @@ from runtara_domain.launching.operations import InstanceOperations
 if TYPE_CHECKING:
     from runtara_domain.launching.crashes import CrashPolicy
     from runtara_domain.launching.launcher import Launcher
-    from runtara_domain.model.launches import Offer
     from runtara_domain.model.stored_images import Image, RunnerType
     from runtara_domain.model.stored_launches import Launch
     from runtara_domain.ports.clock import Clock
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from runtara_domain.ports.placements import LogPiece
     from runtara_domain.ports.schedules import Calendar
     from runtara_domain.ports.transport import OnAbandoned
+    from runtara_environment.served_worker import ServedWorker
     from runtara_protocol.server.streams import Upload
 
 
@@ -37,9 +37,9 @@ class Management:
     limit; None if this environment does not have it. forget_files: removes files that launches of
     deleted instances have left on this machine, by tenant and ids. obstacle: why an image can't be
     run here, None if it can. image_max_bytes: the largest image. tenant_limit: the limit of tenants
-    without one of their own. offers: those of the workers that have opened their lease here, by
-    their ids. ending: calls back when the environment ends. copying: held while an exported or
-    imported instance is in memory, so that there is only one at a time.
+    without one of their own. workers: those that have opened their lease here, by their ids.
+    ending: calls back when the environment ends. copying: held while an exported or imported
+    instance is in memory, so that there is only one at a time.
     """
 
     persistence: Persistence
@@ -55,7 +55,7 @@ class Management:
     image_max_bytes: int
     began_at: timedelta
     tenant_limit: int | None = None
-    offers: dict[str, Offer] = field(default_factory=dict)
+    workers: dict[str, ServedWorker] = field(default_factory=dict)
     ending: Listeners = field(default_factory=Listeners)
     copying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 

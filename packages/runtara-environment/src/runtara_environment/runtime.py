@@ -14,7 +14,7 @@ from runtara_domain.ports.persistence import Persistence
 from runtara_environment.config import EnvironmentSettings, address
 from runtara_environment.container import Container, CoreAddress
 from runtara_environment.identity import IdentityTaken, held_identity
-from runtara_environment.management import ManagementRequest
+from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.operations import streams
 from runtara_environment.plugins import PluginBroken
 from runtara_environment.runners.oci import WITHOUT_CONTAINER
@@ -100,6 +100,7 @@ class EnvironmentRuntime:
                 providers.Object(CoreAddress(self.core_address, self._tls_ca()))
             )
             await exits.enter_async_context(self._launcher())
+            self._hear_of_ends()
             keeping = self._container.housekeeping().keep()
             await exits.enter_async_context(running("housekeeping", keeping))
             host, port = self._settings.env_quic_host, self._settings.env_quic_port
@@ -126,6 +127,13 @@ class EnvironmentRuntime:
         self._container.management().end()
         await self._exits.__aexit__(kind, error, traceback)
         _log.info("stopped")
+
+    def _hear_of_ends(self) -> None:
+        """Answer clients that wait for an end as soon as the embedded core has stored it."""
+        if self._core is not None:
+            management: Management = self._container.management()
+            endings = management.operations.endings
+            self._core.on_ended(lambda instance_id: endings.tell([instance_id]))
 
     def _launcher(self) -> Launcher:
         try:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -9,6 +10,7 @@ from typing import Self
 from runtara_domain.activity import Activity
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.transport import Operations, Request
+from runtara_domain.sessions import InstanceSlots
 from runtara_protocol.quic.certificates import Certificate
 from runtara_protocol.quic.connection import Connection
 from runtara_protocol.quic.listener import Listener
@@ -72,6 +74,11 @@ class CoreRuntime:
     def operations(self) -> Operations:
         """The operations for instances, for callers in this process."""
         return self._container.core()
+
+    def on_ended(self, call: Callable[[str], None]) -> None:
+        """Call this function, and no other, with each instance whose end a request has stored."""
+        slots: InstanceSlots = self._container.slots()
+        slots.on_ended = call
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as exits:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runtara_domain.ports.transport import OnAbandoned
     from runtara_domain.status import State
 
-_FIRST_LOOK, _LAST_LOOK = 0.02, 0.5
+_FIRST_LOOK, _LAST_LOOK = 0.05, 0.5
 
 
 class _GivenUp(Exception):

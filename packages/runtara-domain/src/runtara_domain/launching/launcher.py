@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +12,7 @@ from typing import Any, Self
 from runtara_domain.error import DatabaseError
 from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.crashes import CrashPolicy
+from runtara_domain.launching.known import Known
 from runtara_domain.launching.lease import LeaseKeeper, LeaseTimes
 from runtara_domain.launching.listeners import Listeners
 from runtara_domain.launching.scheduler import Scheduler
@@ -64,30 +65,6 @@ class LauncherSettings:
     leaves_processes: bool = False
 
 
-@dataclass(slots=True)
-class _Known:
-    """
-    The launcher's knowledge of launchable instances.
-
-    is_wanted: instances may have become launchable since the last claim. next_at: when the next
-    instance becomes launchable, as the last claim or renewal returned it. again_at: when the same
-    claim may give more, as the last claim returned it. is_waiting: the last claim gave as many
-    instances as it asked for, so that more may be launchable. is_offering: a start that is under
-    way may claim an instance.
-    """
-
-    is_wanted: bool = True
-    is_waiting: bool = True
-    is_draining: bool = False
-    is_offering: bool = False
-    next_at: datetime | None = None
-    again_at: datetime | None = None
-
-    def is_due(self, now: datetime) -> bool:
-        """Whether one of the moments has come."""
-        return any(moment is not None and moment <= now for moment in (self.next_at, self.again_at))
-
-
 class Launcher:
     """
     Launches instances within its `async with` block.
@@ -114,7 +91,7 @@ class Launcher:
         self._lease = LeaseKeeper(
             persistence.environments, clock, environment, times, patience.silence, self._renewed
         )
-        self._wake_up, self._known = TimedEvent(clock), _Known()
+        self._wake_up, self._known = TimedEvent(clock), Known()
         self._supervisor = Supervisor(
             persistence,
             clock,
@@ -123,7 +100,7 @@ class Launcher:
             environment.environment_id,
             patience,
             settings.crashes,
-            self._wake_up.set,
+            self.freed,
             self._want,
             self._spawn,
         )
@@ -151,6 +128,11 @@ class Launcher:
     def now(self) -> datetime:
         """Return the database's time, which this environment gives to all steps as `at`."""
         return self._lease.now()
+
+    @property
+    def told(self) -> int:
+        """How often instances may have become launchable."""
+        return self.launchable.count
 
     @property
     def active(self) -> int:
@@ -185,8 +167,7 @@ class Launcher:
         without a gap since the claim was sent. None: the lease must be valid from now on.
         """
         if claims is None or not claims.assignments:
-            self._want()
-            self.launchable.tell()
+            self._tell()
             return
         for assignment in claims.assignments:
             self._supervisor.begin(assignment, has_held or self._lease.unbroken())
@@ -198,6 +179,24 @@ class Launcher:
         self._want()
         self._supervisor.wake_up.set()
         self.launchable.tell()
+
+    def freed(self) -> None:
+        """Claim again if a limit held instances back, because a slot may have become free."""
+        if self._known.is_held_back:
+            self._known.is_held_back = False
+            self._want()
+            self.launchable.tell()
+        self._wake_up.set()
+
+    def answered(self, claims: Claims, heard: int) -> None:
+        """
+        Note the answer to a worker's claim, which may show that the launcher need not claim.
+
+        heard: `launchable.count` when the claim was sent.
+        """
+        is_newest = heard == self.launchable.count
+        self._known.note_of_worker(claims, self._clock.uptime(), is_newest=is_newest)
+        self._wake_up.set()
 
     def recheck_schedules(self) -> None:
         """Read the due schedules again, because a schedule has changed."""
@@ -287,8 +286,7 @@ class Launcher:
 
     async def _claim_once(self, limit: int) -> None:
         known = self._known
-        known.is_wanted = False
-        known.next_at = known.again_at = None
+        known.begin()
         # If the lease expires before the answer comes, others may launch the claimed instances.
         has_held = self._lease.unbroken()
         claims = await self._persistence.launches.claim(
@@ -296,13 +294,10 @@ class Launcher:
         )
         if claims.assignments:
             self.take(claims, has_held)
-        known.next_at, known.again_at = claims.next_at, claims.again_at
+        known.note(claims, limit)
         if claims.has_lease:
             self._note_drain(claims.is_draining)
-        known.is_waiting = len(claims.assignments) == limit
-        # A change during the claim has set `is_wanted`, and may have come too late for the claim.
-        known.is_wanted |= known.is_waiting
-        if not claims.has_lease:
+        else:
             self._lease.ask()
 
     async def _attend(self) -> timedelta | None:
@@ -318,9 +313,9 @@ class Launcher:
 
     def _until_next(self) -> timedelta | None:
         now = self._lease.now()
-        moments = (self._known.next_at, self._known.again_at)
-        spans = [max(moment - now, timedelta(0)) for moment in moments if moment is not None]
-        return min(spans, default=None)
+        return min(
+            (max(moment - now, timedelta(0)) for moment in self._known.moments()), default=None
+        )
 
     # Calls from the lease and the watch
 
@@ -349,10 +344,18 @@ class Launcher:
 
     def _heard(self) -> None:
         """Claim, and look at the launches soon: an instance is launchable, or a stop is stored."""
-        self._want()
-        self.launchable.tell()
+        self._tell()
         if self._supervisor.watched:
             self._look_soon()
+
+    def _tell(self) -> None:
+        """Have workers claim that wait here; the launcher claims if they leave anything to it."""
+        if not self.launchable.is_empty or self._known.is_worker_back(self._clock.uptime()):
+            self._known.leave(self._lease.now())
+            self._wake_up.set()
+        else:
+            self._want()
+        self.launchable.tell()
 
     def _look_soon(self) -> None:
         if not self._is_to_look:

@@ -53,6 +53,11 @@ class LaunchingHere(Protocol):
         """Give the block the offer for a start; None if nothing is to be claimed with it now."""
         ...
 
+    @property
+    def told(self) -> int:
+        """How often instances may have become launchable."""
+        ...
+
     def take(self, claims: Claims | None) -> None:
         """Launch the instances that were claimed with an offer of this engine, or claim if none."""
         ...
@@ -77,6 +82,10 @@ class LaunchingElsewhere:
 
     def offering(self, start: InstanceStart) -> AbstractContextManager[Offer | None]:
         return nullcontext()
+
+    @property
+    def told(self) -> int:
+        return 0
 
     def take(self, claims: Claims | None) -> None:
         """Do nothing: without an offer there are no claims."""
@@ -120,9 +129,11 @@ class InstanceOperations:
         belongs to another start.
         """
         here = self.launching()
+        told = here.told
         with here.offering(start) as offer:
             started = await self.persistence.launches.start(start, at=here.now(), offer=offer)
-        if started.created:
+        # The database may have told of the start before it answered.
+        if started.created and (started.claims is not None or here.told == told):
             here.take(started.claims)
         if not started.image_is_found:
             raise ImageNotFound(start.image_id or "")

@@ -93,18 +93,20 @@ class Candidates:
     The chosen candidates.
 
     again_at: when more may be chosen: an instance's wait for a worker is over, or a rate allows
-    another start.
+    another start. is_held_back: whether more may be chosen when a launch ends.
     """
 
     chosen: list[tuple[Candidate, Target]]
     again_at: datetime | None = None
+    is_held_back: bool = False
 
 
 class Room:
     """
     The free slots under all limits, and the holds; `take` fills the slots of a launch.
 
-    again_at: when a rate allows another start of a lane for which `free` gave 0.
+    again_at: when a rate allows another start of a lane for which `free` gave 0. is_full: whether a
+    limit made `free` give 0.
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class Room:
         self._begun: Counter[LimitKey] = Counter()
         self._begun_at: dict[LimitKey, datetime] = {}
         self.again_at: datetime | None = None
+        self.is_full = False
         for each in usage:
             for key in keys(each.tenant_id, each.image_name, each.queue):
                 self._open[key] += each.open
@@ -142,6 +145,7 @@ class Room:
         found = keys(lane.tenant_id, image_name, lane.queue)
         bounds = [bound for key in found for bound in self._bounds(key)]
         if bounds and min(bounds) <= 0:
+            self.is_full = True
             self._note_rates(found)
         return max(0, min(bounds)) if bounds else None
 
@@ -217,8 +221,14 @@ def elsewhere(offer: Offer, lanes: Iterable[Lane]) -> set[tuple[str, str]]:
         for lane in lanes
         if lane.image_id is None
         and lane.workflow is not None
-        and not (offer.tenant_id == lane.tenant_id and lane.workflow in offer.workflows)
+        and not offer.serves(lane.tenant_id, lane.workflow)
     }
+
+
+def is_for_others(offer: Offer, lane: Lane) -> bool:
+    """Return whether the offer is a worker's, which does not serve this lane."""
+    is_served = lane.image_id is None and offer.serves(lane.tenant_id, lane.workflow)
+    return bool(offer.workflows) and not is_served
 
 
 @record
@@ -244,7 +254,7 @@ class Targets:
         if lane.workflow is None:
             return None
         name = lane.tenant_id, lane.workflow
-        if self.offer.tenant_id == lane.tenant_id and lane.workflow in self.offer.workflows:
+        if self.offer.serves(*name):
             return Target(None)
         image = self.served.get(name)
         if name in self.worked or image is None or not self._runs(image):
@@ -277,6 +287,16 @@ def keys(tenant_id: str, image_name: str | None, queue: str | None) -> list[Limi
     return found
 
 
+def once(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return one candidate for each instance: of two, the one that waits longer."""
+    first: dict[str, Candidate] = {}
+    for each in candidates:
+        known = first.get(each.instance_id)
+        if known is None or each.since < known.since:
+            first[each.instance_id] = each
+    return list(first.values())
+
+
 def choose(
     candidates: Iterable[Candidate], targets: Targets, room: Room, *, limit: int, at: datetime
 ) -> Candidates:
@@ -285,6 +305,7 @@ def choose(
 
     A candidate that waits for a worker is skipped until its grace is over.
     """
+    room.is_full = False
     chosen: list[tuple[Candidate, Target]] = []
     again_at: datetime | None = None
     for candidate in sorted(candidates, key=lambda each: each.rank):
@@ -306,4 +327,6 @@ def choose(
         # Only as many of a lane are read as there is room for: the others may wait for a rate.
         room.free(candidate.lane, target)
     moments = [each for each in (again_at, room.again_at) if each is not None]
-    return Candidates(chosen, min(moments, default=None))
+    # At the limit, not every candidate was looked at: the next claim says it.
+    is_held_back = room.is_full and len(chosen) < limit
+    return Candidates(chosen, min(moments, default=None), is_held_back)

@@ -125,7 +125,8 @@ class Offer:
 
     can_run: returns whether it can run an image; pure and quick, because it runs inside the step.
     sends_launch_id: returns whether processes of an image register with their launch id. workflows:
-    of a worker, the names that it serves for `tenant_id`; empty for other environments.
+    of a worker, the names that it serves for `tenant_id`; empty for other environments. A worker
+    runs no images.
     tenant_limit: bounds tenants that have no stored limit. silence: a RUNNING instance with an
     image and without an open launch is launchable after this time without a sign of life.
     lost_silence: the same for an instance whose environment was lost; an instance of a lost worker
@@ -143,12 +144,15 @@ class Offer:
     lost_silence: timedelta = timedelta(seconds=45)
     worker_grace: timedelta = timedelta(seconds=5)
 
+    def serves(self, tenant_id: str, workflow: str | None) -> bool:
+        """Return whether its worker serves a tenant's workflow."""
+        return tenant_id == self.tenant_id and workflow in self.workflows
+
     def may_take(self, start: InstanceStart) -> bool:
         """Return whether it may launch what was just started; by name alone an image waits."""
         if start.launch_after is not None:
             return False
-        is_served = start.tenant_id == self.tenant_id and start.workflow in self.workflows
-        return start.image_id is not None or is_served
+        return start.image_id is not None or self.serves(start.tenant_id, start.workflow)
 
     def silence_of(self, image_id: str | None, *, is_lost: bool) -> timedelta:
         """Return after how much silence an unwatched RUNNING instance is launchable."""
@@ -168,7 +172,9 @@ class Claims:
     worker until then, or another transaction held it; None if there is no such instance. next_at:
     the earliest moment after the claim at which another instance becomes launchable by itself, for
     any environment. It is None if there is no such instance. It is also None if the claim gave as
-    many as were asked for: then there may be more at once.
+    many as were asked for: then there may be more at once. is_held_back: whether a limit kept the
+    claim from giving more, so that it may give more when a launch ends. has_others: of a worker's
+    claim, whether instances were launchable that only others than this worker may launch.
     """
 
     assignments: tuple[Assignment, ...] = ()
@@ -176,6 +182,8 @@ class Claims:
     is_draining: bool = False
     again_at: datetime | None = None
     next_at: datetime | None = None
+    is_held_back: bool = False
+    has_others: bool = False
 
 
 @record(kw_only=True)

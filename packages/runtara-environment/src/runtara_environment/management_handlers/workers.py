@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -14,12 +14,13 @@ from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.launching.verdicts import judge
 from runtara_domain.model.environments import Lease, NewEnvironment
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
-from runtara_domain.model.launches import Assignment, Claims, Closing, Offer, OpenLaunch
+from runtara_domain.model.launches import Assignment, Closing, Offer, OpenLaunch
 from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.model.verdicts import LaunchedInstance, Verdict
 from runtara_environment.errors import Conflict, LeaseLost
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
+from runtara_environment.served_worker import ServedWorker
 from runtara_protocol.pb import environment_pb2 as pb
 
 TTL = timedelta(seconds=10)
@@ -47,8 +48,10 @@ async def open_worker(
         workflows=names,
     )
     lease = await core.persistence.environments.open(new, ttl=TTL)
-    core.offers[new.environment_id] = Offer(
-        environment_id=new.environment_id, workflows=names, tenant_id=tenant_id
+    core.workers[new.environment_id] = ServedWorker(
+        offer=Offer(environment_id=new.environment_id, workflows=names, tenant_id=tenant_id),
+        launches=core.persistence.launches,
+        launcher=core.launcher,
     )
     open_launches = await core.persistence.launches.open_launches(new.environment_id, at=lease.now)
     return pb.RpcResponse(
@@ -65,8 +68,8 @@ async def claim_launches(
     core: Management, request: ManagementRequest, message: pb.ClaimLaunchesRequest
 ) -> pb.RpcResponse:
     """Claim instances of the workflows that a worker serves, and wait for one."""
-    offer = core.offers.get(message.environment_id)
-    if offer is None:
+    worker = core.workers.get(message.environment_id)
+    if worker is None:
         raise LeaseLost("the worker's lease is unknown here; open it first")
     values.check_range("limit", message.limit, 1, _MAX_CLAIMED)
     until = core.clock.uptime() + min(timedelta(milliseconds=message.wait_ms), _LONGEST_WAIT)
@@ -80,7 +83,7 @@ async def claim_launches(
         abandoned.set()
         end()
 
-    assignments: tuple[Assignment, ...] = ()
+    assignments: Sequence[Assignment] = ()
     with (
         request.on_abandoned(abandon),
         core.ending.calling(end),
@@ -89,12 +92,11 @@ async def claim_launches(
         # A claim for a client that is gone would not be launched.
         while not over.is_set():
             wake_up.clear()
-            claims = await _claim(core, offer, message.limit)
-            assignments = claims.assignments
+            assignments = await worker.claim(message.limit)
             left = until - core.clock.uptime()
             if assignments or left <= timedelta(0):
                 break
-            await wake_up.wait(min([left, *_moments(core, claims)]))
+            await wake_up.wait(worker.until_next(left))
     if abandoned.is_set() and assignments:
         await _give_back(core, [one.launch_id for one in assignments], "the worker is gone")
         core.launcher.recheck()
@@ -102,20 +104,6 @@ async def claim_launches(
     return pb.RpcResponse(
         claim_launches=pb.ClaimLaunchesResponse(assignments=map(_assigned, assignments))
     )
-
-
-def _moments(core: Management, claims: Claims) -> Iterator[timedelta]:
-    """Yield the times after which more may be launchable without a signal."""
-    for moment in (claims.again_at, claims.next_at):
-        if moment is not None:
-            yield max(moment - core.launcher.now(), timedelta(0))
-
-
-async def _claim(core: Management, offer: Offer, limit: int) -> Claims:
-    claims = await core.persistence.launches.claim(offer, limit=limit, at=core.launcher.now())
-    if not claims.has_lease:
-        raise LeaseLost("the worker's lease has expired; open it again")
-    return claims
 
 
 async def renew_worker(
@@ -175,6 +163,7 @@ async def report_launches(
     core.operations.endings.tell([closed.instance_id or "" for closed in all_closed])
     if any(closed.after is None or not closed.after.is_final for closed in all_closed):
         core.launcher.recheck()
+    core.launcher.freed()
     for one in outcomes:
         if isinstance(one, BaseException):
             raise one
@@ -198,7 +187,7 @@ async def close_worker(
     environment_id, environments = message.environment_id, core.persistence.environments
     values.check_id("environment_id", environment_id)
     await _check_is_worker(core, environment_id)
-    core.offers.pop(environment_id, None)
+    core.workers.pop(environment_id, None)
     # After the drain the worker claims nothing more, and no claim is under way. If its lease ended
     # before, another environment could close its launches as lost, and they would back off.
     if await environments.drain(environment_id, draining=True):

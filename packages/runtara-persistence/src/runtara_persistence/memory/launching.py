@@ -1,6 +1,7 @@
 """Launches in memory: finds launchable instances, claims them, and closes launches."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from runtara_domain.launching.room import (
@@ -11,6 +12,7 @@ from runtara_domain.launching.room import (
     Target,
     Targets,
     choose,
+    is_for_others,
     keys,
 )
 from runtara_domain.launching.settlement import Figures, FoundInstance, Settlement, decide
@@ -130,15 +132,13 @@ def room(store: Store, tenant_limit: int | None, environment_id: str | None, at:
     for row in store.launches.values():
         period = None if row.queue is None else periods.get((row.tenant_id, row.queue))
         begun = period is not None and row.created_at > at - period
-        is_open = row.closed_at is None
-        is_here = row.environment_id == environment_id
         usage.append(
             LimitUsage(
                 row.tenant_id,
                 row.image_name,
                 row.queue,
-                is_here,
-                int(is_open),
+                row.environment_id == environment_id,
+                int(row.closed_at is None),
                 int(begun),
                 row.created_at if begun else None,
             )
@@ -154,21 +154,20 @@ def claim(store: Store, offer: Offer, limit: int, at: datetime) -> Claims:
     if environment.is_draining or not environment.capacity:
         return Claims(is_draining=True)
     free = room(store, offer.tenant_limit, offer.environment_id, at)
-    candidates, targets = _candidates(store, offer, at), _targets(store, offer, at)
+    candidates, targets = list(_candidates(store, offer, at)), _targets(store, offer, at)
     found = choose(candidates, targets, free, limit=limit, at=at)
     claimed = [_launch(store, offer, *one, at) for one in found.chosen]
-    later = (each for each in moments(store, offer.silence, offer.lost_silence) if each > at)
+    later = [each for each in moments(store, offer.silence, offer.lost_silence) if each > at]
     next_at = None if len(claimed) == limit else min(later, default=None)
-    return Claims(tuple(claimed), again_at=found.again_at, next_at=next_at)
+    claims = Claims(tuple(claimed), again_at=found.again_at, next_at=next_at)
+    others = any(is_for_others(offer, each.lane) for each in candidates)
+    return replace(claims, is_held_back=found.is_held_back, has_others=others)
 
 
 def _candidates(store: Store, offer: Offer, at: datetime) -> Iterator[Candidate]:
     for row in store.instances.values():
-        moments = (
-            waits_since(row),
-            told_since(store, row),
-            silent_from(row, offer.silence, offer.lost_silence),
-        )
+        quiet = silent_from(row, offer.silence, offer.lost_silence)
+        moments = (waits_since(row), told_since(store, row), quiet)
         since = min((moment for moment in moments if moment is not None), default=None)
         if since is not None and since <= at:
             lane = Lane(row.tenant_id, row.image_id, row.workflow, row.queue, row.priority)

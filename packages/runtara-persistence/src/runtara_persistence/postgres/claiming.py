@@ -18,7 +18,9 @@ from runtara_domain.launching.room import (
     Targets,
     choose,
     elsewhere,
+    is_for_others,
     keys,
+    once,
 )
 from runtara_domain.model.launches import INLINE, Assignment, Claims, new_launch_id
 from runtara_persistence import queries, records, stored
@@ -44,8 +46,9 @@ class _Claiming:
     A claim that is under way.
 
     lanes: the lanes in which instances wait, with their keys in the database. others: launchable
-    instances that were found one by one. versions: the versions of the rows that were read, by
-    instance.
+    instances that were found one by one. waiting: the instances that wait in the lanes, where they
+    were read with the lanes. versions: the versions of the rows that were read, by instance.
+    has_others: whether lanes and instances were left out, which the offer's worker does not serve.
     """
 
     connection: Connection
@@ -53,6 +56,8 @@ class _Claiming:
     at: datetime
     lanes: dict[Lane, int] = field(default_factory=dict)
     others: list[Candidate] = field(default_factory=list)
+    waiting: list[Candidate] | None = None
+    has_others: bool = False
     versions: dict[str, str] = field(default_factory=dict)
 
 
@@ -64,14 +69,13 @@ async def claim(connection: Connection, offer: Offer, limit: int, at: datetime) 
     other step, and writes nothing. If there are limits or holds, a claim that has found some goes
     on in one transaction, which locks the environment and the limits.
     """
-    key = (offer.environment_id, at, offer.lost_silence, offer.silence)
-    [first, *_] = rows = await connection.fetch(_SQL["find"], *key)
+    [first, *_] = rows = await connection.fetch(_SQL["find"], *_key(offer, at, limit))
     if not first["is_living"]:
         return Claims(has_lease=False)
     if first["is_draining"]:
         return Claims(is_draining=True)
     claiming = _found(_Claiming(connection, offer, at), rows)
-    claims = Claims()
+    claims = Claims(has_others=claiming.has_others)
     if first["is_bounded"] or offer.tenant_limit is not None:
         if claiming.lanes or claiming.others:
             async with connection.transaction():
@@ -93,8 +97,7 @@ async def claim_with_start(connection: Connection, offer: Offer, at: datetime) -
     """
     if not await connection.fetch(_SQL["lock_free"], offer.environment_id):
         return Claims()
-    key = (offer.environment_id, at, offer.lost_silence, offer.silence)
-    [first, *_] = rows = await connection.fetch(_SQL["find"], *key)
+    [first, *_] = rows = await connection.fetch(_SQL["find"], *_key(offer, at, 1))
     if not first["is_living"] or first["is_draining"]:
         return Claims(has_lease=first["is_living"], is_draining=first["is_draining"])
     is_bounded = first["is_bounded"] or offer.tenant_limit is not None
@@ -149,13 +152,14 @@ async def ahead(connection: Connection, candidate: Candidate, at: datetime, limi
 async def _claim(claiming: _Claiming, limit: int, *, is_bounded: bool) -> Claims:
     every = {*claiming.lanes, *(each.lane for each in claiming.others)}
     if not every:
-        return Claims()
+        return Claims(has_others=claiming.has_others)
     targets = await _targets(claiming, every)
     meant = {lane.tenant_id for lane in every if targets.of(lane) is not None}
     limits = await _locked_limits(claiming, meant) if is_bounded else ()
     claimed: list[Assignment] = []
     tried: set[str] = set()
     again_at: datetime | None = None
+    is_held_back = False
     # The number of chosen rows that other steps had locked. If there are any, the next claim comes
     # soon, because no event tells when they are free.
     missed = 0
@@ -163,8 +167,9 @@ async def _claim(claiming: _Claiming, limit: int, *, is_bounded: bool) -> Claims
         free = await _room(claiming, limits) if is_bounded else Room((), (), (), None)
         wanted = limit - len(claimed)
         candidates = await _waiting(claiming, targets, free, wanted, tried)
+        is_held_back = free.is_full
         found = choose(candidates, targets, free, limit=wanted, at=claiming.at)
-        again_at = found.again_at
+        again_at, is_held_back = found.again_at, is_held_back or found.is_held_back
         taken = await _take(claiming, found.chosen, limits, is_bounded=is_bounded)
         claimed += taken
         tried |= {candidate.instance_id for candidate, _ in found.chosen}
@@ -173,7 +178,18 @@ async def _claim(claiming: _Claiming, limit: int, *, is_bounded: bool) -> Claims
         # lose their assignments.
         if len(taken) == len(found.chosen) or (taken and not is_bounded):
             break
-    return Claims(tuple(claimed), again_at=claiming.at + _SOON if missed else again_at)
+    return Claims(
+        tuple(claimed),
+        again_at=claiming.at + _SOON if missed else again_at,
+        is_held_back=is_held_back and len(claimed) < limit,
+        has_others=claiming.has_others,
+    )
+
+
+def _key(offer: Offer, at: datetime, limit: int) -> tuple[object, ...]:
+    """Return the arguments of `find`."""
+    moments = (at, offer.lost_silence, offer.silence)
+    return (offer.environment_id, *moments, offer.tenant_id, list(offer.workflows), limit)
 
 
 async def _room(claiming: _Claiming, limits: Sequence[Limit]) -> Room:
@@ -183,15 +199,23 @@ async def _room(claiming: _Claiming, limits: Sequence[Limit]) -> Room:
     )
 
 
-def _found(claiming: _Claiming, rows: Iterable[asyncpg.Record]) -> _Claiming:
+def _found(claiming: _Claiming, rows: Sequence[asyncpg.Record]) -> _Claiming:
+    if claiming.offer.workflows and not rows[0]["is_bounded"]:
+        claiming.waiting = []
     for row in rows:
-        instance_id = row["instance_id"]
-        if row["lane"] is not None:
-            claiming.lanes[_lane(row)] = row["lane"]
-        elif instance_id is not None:
+        instance_id, key = row["instance_id"], row["lane"]
+        if key is None and instance_id is None:
+            continue
+        lane = _lane(row)
+        if is_for_others(claiming.offer, lane):
+            claiming.has_others = True
+        elif instance_id is None:
+            claiming.lanes[lane] = key
+        else:
             claiming.versions[instance_id] = row["version"]
-            found = Candidate(instance_id, _lane(row), row["since"], row["launch_count"])
-            claiming.others.append(found)
+            found = Candidate(instance_id, lane, row["since"], row["launch_count"])
+            read = claiming.others if key is None or claiming.waiting is None else claiming.waiting
+            read.append(found)
     return claiming
 
 
@@ -230,6 +254,8 @@ async def _locked_limits(claiming: _Claiming, tenant_ids: Collection[str]) -> li
 async def _waiting(
     claiming: _Claiming, targets: Targets, free: Room, limit: int, tried: Collection[str]
 ) -> list[Candidate]:
+    if claiming.waiting is not None and not tried:
+        return once([*claiming.waiting, *claiming.others])
     asked: list[Lane] = []
     wanted: list[dict[str, object]] = []
     for lane, key in claiming.lanes.items():
@@ -250,15 +276,13 @@ async def _waiting(
     if asked:
         given = (json.dumps(wanted, ensure_ascii=False), claiming.at, list(tried))
         rows = await claiming.connection.fetch(_SQL["waiting"], *given)
-    first = {each.instance_id: each for each in claiming.others if each.instance_id not in tried}
+    candidates = [each for each in claiming.others if each.instance_id not in tried]
     for row in rows:
         lane = asked[row["place"]]
         found = Candidate(row["instance_id"], lane, row["since"], row["launch_count"])
         claiming.versions[found.instance_id] = row["version"]
-        known = first.get(found.instance_id)
-        if known is None or found.since < known.since:
-            first[found.instance_id] = found
-    return list(first.values())
+        candidates.append(found)
+    return once(candidates)
 
 
 async def _take(

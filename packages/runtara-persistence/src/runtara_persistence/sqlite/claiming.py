@@ -16,7 +16,9 @@ from runtara_domain.launching.room import (
     Targets,
     choose,
     elsewhere,
+    is_for_others,
     keys,
+    once,
 )
 from runtara_domain.model.launches import INLINE, LOWEST_PRIORITY, Assignment, Claims, new_launch_id
 from runtara_persistence import queries, records, stored
@@ -40,17 +42,26 @@ def claim(connection: sqlite3.Connection, offer: Offer, limit: int, at: datetime
         return Claims(has_lease=False)
     if row[1] or not row[0]:
         return Claims(is_draining=True)
-    lanes = dict(_lanes(connection))
+    lanes, foreign = _split(offer, dict(_lanes(connection)))
     others = [*_told(connection, at), *_silent(connection, offer, at)]
+    has_others = any(is_for_others(offer, each.lane) for each in others)
+    has_others = has_others or _is_any_due(connection, foreign, at)
+    others = [each for each in others if not is_for_others(offer, each.lane)]
     all_lanes = {*lanes, *(each.lane for each in others)}
     targets = _targets(connection, offer, all_lanes, at)
     free = room(connection, offer.tenant_limit, offer.environment_id, at)
     waiting = _waiting(connection, lanes, targets, free, limit, at)
-    found = choose(_once([*waiting, *others]), targets, free, limit=limit, at=at)
+    found = choose(once([*waiting, *others]), targets, free, limit=limit, at=at)
     bounded = {(row.scope, row.tenant_id, row.name) for row in _limits(connection)}
     claimed = [_launch(connection, offer, *one, bounded, at) for one in found.chosen]
     next_at = None if len(claimed) == limit else _next(connection, offer, at)
-    return Claims(tuple(claimed), again_at=found.again_at, next_at=next_at)
+    return Claims(
+        tuple(claimed),
+        again_at=found.again_at,
+        next_at=next_at,
+        is_held_back=found.is_held_back,
+        has_others=has_others,
+    )
 
 
 def claim_with_start(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Claims:
@@ -138,18 +149,34 @@ def _waiting(
 ) -> Iterator[Candidate]:
     for lane, key in lanes.items():
         target = targets.of(lane)
-        slots = 0 if target is None else free.free(lane, target)
-        if slots == 0:
+        if target is None:
             continue
+        slots = free.free(lane, target)
         asked = {
             "lane": key,
             "priority": lane.priority,
             "at": to_text(at),
-            "is_by_name": target is not None and target.is_by_name,
-            "limit": limit if slots is None else min(limit, slots),
+            "is_by_name": target.is_by_name,
+            # Where there is no room, the first instance shows that it is held back.
+            "limit": limit if slots is None else max(1, min(limit, slots)),
         }
         for instance_id, since, launch_count in connection.execute(_SQL["waiting"], asked):
             yield Candidate(instance_id, lane, from_text(since), launch_count)
+
+
+def _split(offer: Offer, lanes: dict[Lane, str]) -> tuple[dict[Lane, str], dict[Lane, str]]:
+    """Return the lanes of an offer, and those that are only for others than its worker."""
+    foreign = {lane: key for lane, key in lanes.items() if is_for_others(offer, lane)}
+    return {lane: key for lane, key in lanes.items() if lane not in foreign}, foreign
+
+
+def _is_any_due(connection: sqlite3.Connection, lanes: dict[Lane, str], at: datetime) -> bool:
+    for lane, key in lanes.items():
+        asked = {"lane": key, "priority": lane.priority, "at": to_text(at)}
+        asked |= {"is_by_name": False, "limit": 1}
+        if connection.execute(_SQL["waiting"], asked).fetchone() is not None:
+            return True
+    return False
 
 
 def _told(connection: sqlite3.Connection, at: datetime) -> Iterator[Candidate]:
@@ -178,16 +205,6 @@ def _next(connection: sqlite3.Connection, offer: Offer, at: datetime) -> datetim
     asked = {"now": to_text(at), **rows.silences(offer.silence, offer.lost_silence)}
     [moment] = connection.execute(_SQL["next"], asked).fetchone()
     return from_optional(moment)
-
-
-def _once(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-    """Take each instance once; of two candidates for it, the one that waits longer."""
-    first: dict[str, Candidate] = {}
-    for each in candidates:
-        known = first.get(each.instance_id)
-        if known is None or each.since < known.since:
-            first[each.instance_id] = each
-    return iter(first.values())
 
 
 def _targets(

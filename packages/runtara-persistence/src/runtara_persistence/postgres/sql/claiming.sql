@@ -1,5 +1,6 @@
 -- name: find
--- What a claim begins with, read without a lock: `take` looks again at the rows that it takes.
+-- What a claim begins with, read without a lock: `take` looks again at the rows that it takes. For
+-- a worker ($5, $6), and without limits and holds, also what waits in its lanes, up to $7 of each.
 WITH RECURSIVE clock AS MATERIALIZED (
     SELECT $2::timestamptz AS now, $3::interval AS lost_silence, $4::interval AS silence
 ),
@@ -10,16 +11,20 @@ environment AS (
     FROM environments
     WHERE environment_id = $1
 ),
+bounds AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM limits) OR EXISTS (SELECT FROM holds) AS is_bounded
+),
 -- include: launchable_moments,
 -- include: lanes
 SELECT
     environment.*,
-    EXISTS (SELECT FROM limits) OR EXISTS (SELECT FROM holds) AS is_bounded,
+    bounds.is_bounded,
     (
         -- include: next_launchable
     ) AS next_launchable_at,
     found.*
 FROM environment
+CROSS JOIN bounds
 CROSS JOIN clock
 LEFT JOIN (
     SELECT
@@ -35,6 +40,45 @@ LEFT JOIN (
         priority
     FROM first_ones
     WHERE since <= $2
+    UNION ALL
+    SELECT
+        first_ones.lane,
+        waiting.instance_id,
+        waiting.since,
+        waiting.launch_count,
+        waiting.version,
+        first_ones.tenant_id,
+        first_ones.image_id,
+        first_ones.workflow,
+        first_ones.queue,
+        first_ones.priority
+    FROM first_ones
+    CROSS JOIN bounds
+    CROSS JOIN LATERAL (
+        SELECT
+            instance_id,
+            -- include: waits_since
+            AS since,
+            launch_count,
+            xmin::text AS version
+        FROM instances
+        WHERE
+            -- include: may_launch
+            AND
+            -- include: lane
+            = first_ones.lane
+            AND priority = first_ones.priority
+            AND
+            -- include: waits_since
+            <= $2
+        ORDER BY since, instance_id COLLATE "C"
+        LIMIT $7::integer
+    ) AS waiting
+    WHERE first_ones.since <= $2
+        AND NOT bounds.is_bounded
+        AND first_ones.image_id IS NULL
+        AND first_ones.tenant_id = $5::text
+        AND first_ones.workflow = ANY ($6::text[])
     UNION ALL
     SELECT
         NULL,
