@@ -247,8 +247,8 @@ async def test_no_request_for_a_large_copy_takes_much_more_than_its_bytes(
     requests: list[list[int]] = []
     fetch = PoolConnectionProxy.fetch
 
-    async def counted(self: Any, query: str, *parameters: object) -> list[Record]:
-        rows: list[Record] = await fetch(self, query, *parameters)
+    async def counted(self: Any, query: str, *parameters: object, **options: Any) -> list[Record]:
+        rows: list[Record] = await fetch(self, query, *parameters, **options)
         requests.append([len(row["state"]) for row in rows if "state" in row])
         return rows
 

@@ -137,7 +137,9 @@ async def test_no_hot_statement_reads_a_table_through(
             assert not (is_list and "Sort" in explained), f"{noun} {name}\n{explained}"
     for file, names in SHARED_INDEXES.items():
         for name, index in names.items():
-            explained = await plan(connection, shared(f"{file}.sql")[name].postgres.text)
+            query = shared(f"{file}.sql")[name].postgres
+            assert query is not None
+            explained = await plan(connection, query.text)
 
             assert index in explained, f"{file} {name}\n{explained}"
             assert not any(f"Seq Scan on {table}" in explained for table in TABLES), explained

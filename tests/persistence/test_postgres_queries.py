@@ -45,6 +45,8 @@ async def test_every_query_of_both_databases_can_be_prepared() -> None:
         refused = {}
         for file in files:
             for name, statement in shared(file).items():
+                if statement.postgres is None:
+                    continue
                 try:
                     await connection.prepare(statement.postgres.text)
                 except asyncpg.PostgresError as error:

@@ -36,6 +36,7 @@ def plan(connection: sqlite3.Connection, file: str, name: str) -> list[str]:
         query = queries.shared(f"{file}.sql")[name].sqlite
     else:
         query = queries.load(SQLITE, f"{file}.sql")[name]
+    assert query is not None
     values = dict.fromkeys(re.findall(r":([a-z_]+)", query))
     return [detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]
 

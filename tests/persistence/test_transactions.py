@@ -3,13 +3,17 @@
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 from tests.support import postgres
 
+from runtara_domain.error import InvalidValue
+from runtara_domain.model.interventions import Deletion
+from runtara_domain.ports.persistence import Persistence
+from runtara_persistence.connect import connect
 from runtara_persistence.postgres import transactor as on_postgres
 from runtara_persistence.queries import Statement
 from runtara_persistence.sqlite import transactor as on_sqlite
@@ -35,6 +39,11 @@ PUT = statement("INSERT INTO things (name, due_at) VALUES (:name, :at) RETURNING
 ALL = statement('SELECT name, due_at FROM things ORDER BY name COLLATE "C"')
 SOME = statement("SELECT name FROM things WHERE name = ANY (:names::text[])")
 EMPTY = statement("DELETE FROM things")
+LATER = Statement(
+    postgres="SELECT :at::timestamptz + :span::interval AS later_at",
+    sqlite="SELECT strftime('%Y-%m-%dT%H:%M:%fZ', :at, :span) AS later_at",
+)
+IN_NEITHER = Statement(postgres=None, sqlite=None)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -76,6 +85,16 @@ async def test_a_list_is_an_array_of_either_database(run: Run) -> None:
     assert await run(transaction()) == {"b", "ö,'"}
 
 
+async def test_a_span_of_time_is_an_interval_of_either_database(run: Run) -> None:
+    span = -timedelta(days=1, milliseconds=1)
+
+    assert (await run(only(LATER, at=MOMENT, span=span)))["later_at"] == MOMENT + span
+
+
+async def test_a_query_without_a_text_for_the_database_is_not_executed(run: Run) -> None:
+    assert await run(first(IN_NEITHER)) is None
+
+
 async def test_there_may_be_no_row_and_a_statement_may_have_none(run: Run) -> None:
     def transaction() -> Transaction[object]:
         yield from fetch(PUT, name="a", at=None)
@@ -92,3 +111,21 @@ async def test_an_error_within_the_transaction_reaches_its_caller(run: Run) -> N
 
     with pytest.raises(LookupError, match="mine"):
         await run(transaction())
+
+
+@pytest.mark.parametrize("url", ["sqlite:/nowhere/core.db", "postgresql://127.0.0.1:1/nowhere"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda core: core.launches.resume("a\0", at=MOMENT),
+        lambda core: core.launches.move("a\0", "image", at=MOMENT),
+        lambda core: core.launches.delete(Deletion("a\0")),
+    ],
+    ids=["resume", "move", "delete"],
+)
+async def test_a_wrong_argument_is_refused_without_the_database(
+    url: str, ask: Callable[[Persistence], Awaitable[object]]
+) -> None:
+    """The caller need not wait for a database that is out of reach."""
+    with pytest.raises(InvalidValue, match="takes text without NUL characters"):
+        await ask(connect(url))

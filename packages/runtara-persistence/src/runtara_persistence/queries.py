@@ -1,15 +1,16 @@
 """
 Named queries of a .sql file: each begins with a line `-- name: method.part`.
 
-A line `-- include: name` is replaced by the text of that name in the folder's `fragments.sql`, or
-in that of `transactions/sql`. A comma or semicolon at the end of the line stays behind the text.
+A line `-- include: name` is replaced by the text of that name in `fragments.sql`, the folder's or
+that of `transactions/sql`. A comma or semicolon at the end of the line stays behind the text.
 
 The files of `transactions/sql` are for both databases. They are written for PostgreSQL, but with
 parameters by name: `:instance_id`. SQLite gets the same text without what it neither has nor needs:
 casts (`::text`), the collation "C", which is its own, and locks of rows (`FOR UPDATE`), because one
 step writes at a time. `= ANY (:names)` becomes a look-up in a JSON array, and `IS DISTINCT FROM`
-its short form. Where that is not enough, a query has two texts, of which each says its database:
-`-- name: method.part for sqlite`.
+its short form. Where that is not enough, a query or fragment has two texts, of which each says its
+database: `-- name: method.part for sqlite`. A query that only one database needs has one such text:
+the other database does not execute it.
 """
 
 import re
@@ -25,7 +26,7 @@ _NAME = re.compile(r"[a-z_]+(\.[a-z_]+)*( for (postgres|sqlite))?")
 
 _OPAQUE = r"""(?P<opaque>'[^']*'|"[^"]*"|--[^\n]*)"""
 """Texts and comments, in which nothing is replaced."""
-_PARAMETER = re.compile(_OPAQUE + r"|(?<!:):(?P<name>[a-z_]+)")
+_PARAMETER = re.compile(_OPAQUE + r"|(?<!:):(?P<name>[a-z_][a-z_0-9]*)")
 _NOT_SQLITE = re.compile(
     r"""(?P<collation> COLLATE "C")|""" + _OPAQUE + r"|(?P<cast>::[a-z_0-9]+(\[\])?)"
     r"|(?P<lock>\n *FOR (NO KEY )?(UPDATE|SHARE|KEY SHARE)( OF [a-z_]+)?( SKIP LOCKED)?\b)"
@@ -33,9 +34,9 @@ _NOT_SQLITE = re.compile(
     r"|= ANY \(:(?P<array>[a-z_]+)(::text\[\])?\)"
 )
 
+_SHARED = "runtara_persistence.transactions"
 _FOLDER = Path(__file__).parents[1]
 """Not by importlib.resources: its import takes longer than reading all of an adapter's files."""
-_SHARED = "runtara_persistence.transactions"
 
 
 class Queries(dict[str, str]):
@@ -67,9 +68,8 @@ class File(Mapping[str, str]):
     def __init__(self, package: str, file: str) -> None:
         self._source = f"{package}/sql/{file}"
         self._text = _read(package, file)
-        self._own_fragments = _read(package, "fragments.sql") if package != _SHARED else ""
-        self._shared_fragments = _read(_SHARED, "fragments.sql")
-        self._is_for_sqlite = package.endswith(".sqlite")
+        self._database = package.rpartition(".")[2]
+        self._fragments = _fragment_texts(self._database)
 
     def __getitem__(self, name: str) -> str:
         return self._queries[name]
@@ -82,7 +82,7 @@ class File(Mapping[str, str]):
 
     @cached_property
     def _queries(self) -> Queries:
-        fragments = _fragments(self._shared_fragments, self._own_fragments, self._is_for_sqlite)
+        fragments = _fragments(self._database, *self._fragments)
         return Queries(include(self._text, fragments), source=self._source)
 
 
@@ -96,25 +96,27 @@ class Positional(NamedTuple):
 class Statement:
     """A query of both databases; its text for one of them is made at first use."""
 
-    def __init__(self, *, postgres: str, sqlite: str) -> None:
+    def __init__(self, *, postgres: str | None, sqlite: str | None) -> None:
         self._postgres, self._sqlite = postgres, sqlite
 
     @cached_property
-    def postgres(self) -> Positional:
-        """The text for PostgreSQL."""
-        return _positional(self._postgres)
+    def postgres(self) -> Positional | None:
+        """The text for PostgreSQL; None if only SQLite needs the query."""
+        return None if self._postgres is None else _positional(self._postgres)
 
     @cached_property
-    def sqlite(self) -> str:
-        """The text for SQLite, with parameters by name."""
-        return for_sqlite(self._sqlite)
+    def sqlite(self) -> str | None:
+        """The text for SQLite, with parameters by name; None if only PostgreSQL needs the query."""
+        return None if self._sqlite is None else _for_sqlite(self._sqlite)
 
 
 class Statements(Mapping[str, Statement]):
     """The queries of a file in `transactions/sql`, read and divided as a `File`."""
 
     def __init__(self, file: str) -> None:
-        self._file = File(_SHARED, file)
+        self._source = f"{_SHARED}/sql/{file}"
+        self._text = _read(_SHARED, file)
+        self._fragments = {each: _fragment_texts(each) for each in ("postgres", "sqlite")}
 
     def __getitem__(self, name: str) -> Statement:
         return self._statements[name]
@@ -127,16 +129,21 @@ class Statements(Mapping[str, Statement]):
 
     @cached_property
     def _statements(self) -> dict[str, Statement]:
+        queries = Queries(self._text, source=self._source)
+        names = dict.fromkeys(name.partition(" for ")[0] for name in queries)
         return {
             name: Statement(
-                postgres=self._text(name, "postgres"), sqlite=self._text(name, "sqlite")
+                postgres=self._of(queries, name, "postgres"),
+                sqlite=self._of(queries, name, "sqlite"),
             )
-            for name in dict.fromkeys(name.partition(" for ")[0] for name in self._file)
+            for name in names
         }
 
-    def _text(self, name: str, database: str) -> str:
-        own = self._file.get(f"{name} for {database}")
-        return self._file[name] if own is None else own
+    def _of(self, queries: Queries, name: str, database: str) -> str | None:
+        text = queries.get(f"{name} for {database}", queries.get(name))
+        if text is None:
+            return None
+        return include(text, _fragments(database, *self._fragments[database]))
 
 
 def _positional(text: str) -> Positional:
@@ -149,8 +156,7 @@ def _positional(text: str) -> Positional:
     return Positional(_PARAMETER.sub(number, text), tuple(names))
 
 
-def for_sqlite(text: str) -> str:
-    """Turn a text for both databases into SQLite's."""
+def _for_sqlite(text: str) -> str:
     return _NOT_SQLITE.sub(_in_sqlite, text)
 
 
@@ -174,10 +180,22 @@ def load(package: str, file: str) -> File:
     return File(package, file)
 
 
+def _fragment_texts(database: str) -> tuple[str, str]:
+    own = _read(f"runtara_persistence.{database}", "fragments.sql")
+    return own, _read(_SHARED, "fragments.sql")
+
+
 @cache
-def _fragments(shared: str, own: str, is_for_sqlite: bool) -> Queries:
-    found = Queries(for_sqlite(shared) if is_for_sqlite else shared, source="fragments.sql")
-    found.update(Queries(own, source="fragments.sql"))
+def _fragments(database: str, own: str, common: str) -> Queries:
+    """Return an adapter's own fragments and the common ones, as its database takes them."""
+    found = Queries(own, source="fragments.sql")
+    for name, text in Queries(common, source="fragments.sql").items():
+        base, _, only = name.partition(" for ")
+        if only not in ("", database):
+            continue
+        if base in found:
+            raise ValueError(f"fragments.sql: two fragments of {database} are named {base!r}")
+        found[base] = _for_sqlite(text) if database == "sqlite" else text
     return found
 
 

@@ -121,15 +121,9 @@ class Database:
         It is planned for these arguments: filters that are not used fall out of the plan, and the
         others use an index.
         """
-        timeout = MUCH_LONGER * self._step_timeout
-        settings = (
-            f"SET LOCAL statement_timeout = {_milliseconds(timeout)}; SET LOCAL lock_timeout = 0;"
-            " SET LOCAL plan_cache_mode = force_custom_plan"
-        )
 
         async def work(connection: Connection) -> Records:
-            async with connection.transaction(readonly=True):
-                await connection.execute(settings)
+            async with self._much(connection) as timeout:
                 return await connection.fetch(query, *arguments, timeout=timeout)
 
         return await self.run(attempt, work, is_repeatable=True)
@@ -164,14 +158,18 @@ class Database:
         begin: Callable[[], Transaction[T]],
         *,
         only_reads: bool,
+        reads_much: bool,
         is_single: bool,
         is_repeatable: bool,
     ) -> T:
         """Fits `transactions.transaction.Transactor`."""
 
         async def work(connection: Connection) -> T:
+            if reads_much:
+                async with self._much(connection) as timeout:
+                    return await run_transaction(connection, begin(), timeout)
             async with nullcontext() if only_reads or is_single else connection.transaction():
-                return await run_transaction(connection, begin())
+                return await run_transaction(connection, begin(), self._step_timeout)
 
         return await self.run(attempt, work, is_repeatable=is_repeatable)
 
@@ -187,6 +185,17 @@ class Database:
             self._under_way -= 1
             if not self._under_way:
                 self._none_under_way.set()
+
+    @asynccontextmanager
+    async def _much(self, connection: Connection) -> AsyncIterator[float]:
+        """Make a transaction for statements that count or search; gives the seconds of each."""
+        timeout = MUCH_LONGER * self._step_timeout
+        async with connection.transaction(readonly=True):
+            await connection.execute(
+                f"SET LOCAL statement_timeout = {_milliseconds(timeout)};"
+                " SET LOCAL lock_timeout = 0; SET LOCAL plan_cache_mode = force_custom_plan"
+            )
+            yield timeout
 
     async def _run(self, pool: Pool, attempt: str, work: Work[T], is_repeatable: bool) -> T:
         began = asyncio.get_running_loop().time()

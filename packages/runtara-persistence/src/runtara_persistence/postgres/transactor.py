@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def run_transaction(connection: Connection, transaction: Transaction[T]) -> T:
-    """Execute the queries of a transaction, each in one request; return its outcome."""
+async def run_transaction(
+    connection: Connection, transaction: Transaction[T], step_timeout: float | None = None
+) -> T:
+    """
+    Execute the queries of a transaction, each in one request; return its outcome.
+
+    step_timeout: seconds that each query may take; None: the database's own limit counts.
+    """
     try:
         query = next(transaction)
         while True:
@@ -27,18 +33,23 @@ async def run_transaction(connection: Connection, transaction: Transaction[T]) -
                 await moves.end(connection, query.instance_id, query.ending, query.at)
                 query = transaction.send(())
             else:
-                query = transaction.send(await _executed(connection, query))
+                query = transaction.send(await _executed(connection, query, step_timeout))
     except StopIteration as end:
         outcome: T = end.value
         return outcome
 
 
-async def _executed(connection: Connection, query: Query) -> Sequence[Row]:
+async def _executed(
+    connection: Connection, query: Query, step_timeout: float | None
+) -> Sequence[Row]:
+    if query.statement.postgres is None:
+        return ()
     text, names = query.statement.postgres
     if query.batch is not None:
-        await connection.executemany(text, [_values(names, each) for each in query.batch])
+        given = [_values(names, each) for each in query.batch]
+        await connection.executemany(text, given, timeout=step_timeout)
         return ()
-    return await connection.fetch(text, *_values(names, query.parameters))
+    return await connection.fetch(text, *_values(names, query.parameters), timeout=step_timeout)
 
 
 def _values(names: Sequence[str], parameters: Mapping[str, object]) -> list[Any]:

@@ -123,6 +123,7 @@ class Database:
         begin: Callable[[], Transaction[T]],
         *,
         only_reads: bool,
+        reads_much: bool,
         is_single: bool,
         is_repeatable: bool,
     ) -> T:
@@ -134,7 +135,7 @@ class Database:
             heard.clear()
             return run_transaction(connection, begin(), heard)
 
-        if only_reads:
+        if only_reads or reads_much:
             return await self.read(attempt, step)
         return await self.write(attempt, step, then=lambda _: self.tell(heard))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from runtara_persistence.sqlite import moves, rows
@@ -42,6 +42,8 @@ def run_transaction(
 
 def _executed(connection: sqlite3.Connection, query: Query) -> Sequence[Row]:
     text = query.statement.sqlite
+    if text is None:
+        return ()
     if query.batch is not None:
         connection.executemany(text, map(_stored, query.batch))
         return ()
@@ -49,11 +51,13 @@ def _executed(connection: sqlite3.Connection, query: Query) -> Sequence[Row]:
 
 
 def _stored(parameters: Mapping[str, object]) -> dict[str, object]:
-    """Write moments as text, and lists as JSON."""
+    """Write moments as text, spans of time as modifiers of moments, and lists as JSON."""
     return {name: _value(value) for name, value in parameters.items()}
 
 
 def _value(value: object) -> object:
     if isinstance(value, datetime):
         return to_text(value)
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():+.3f} seconds"
     return json.dumps(value) if isinstance(value, list | tuple) else value

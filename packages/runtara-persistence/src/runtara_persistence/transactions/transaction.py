@@ -3,12 +3,14 @@ Steps that are written once for SQLite and PostgreSQL.
 
 A step is a generator: it yields queries, gets their rows, and returns its outcome. It knows no
 connection. An adapter carries it out within one transaction, and may begin it anew if the first
-try had no effect.
+try had no effect. What it raises before its first query, for a wrong argument, it raises at once,
+also while the database is out of reach.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar
 
@@ -26,6 +28,8 @@ P = ParamSpec("P")
 class Query(NamedTuple):
     """
     A statement with its parameters by name; moments are datetimes, lists arrays of text.
+
+    A database that has no text of the statement does not execute it; there are no rows then.
 
     batch: parameters for each time that the statement is executed; such a query has no rows.
     """
@@ -84,6 +88,7 @@ class Transactor(Protocol):
         begin: Callable[[], Transaction[T]],
         *,
         only_reads: bool,
+        reads_much: bool,
         is_single: bool,
         is_repeatable: bool,
     ) -> T:
@@ -91,8 +96,10 @@ class Transactor(Protocol):
         Carry out a transaction; its effect is durable when this returns. Raises DatabaseError.
 
         begin: called again for a further try, after a try that had no effect. only_reads: each
-        query sees what was committed before it. is_single: the transaction is a single statement.
-        is_repeatable: carrying it out twice has the effect of carrying it out once.
+        query sees what was committed before it. reads_much: it counts or searches, and may take
+        longer than other transactions. is_single: one statement writes, and each of the others may
+        be a transaction of its own. is_repeatable: carrying it out twice has the effect of carrying
+        it out once.
         """
 
 
@@ -112,6 +119,7 @@ def transact(
     attempt: str,
     *,
     only_reads: bool = False,
+    reads_much: bool = False,
     is_single: bool = False,
     is_repeatable: bool = False,
 ) -> Callable[[Method[Noun, P, T]], AsyncMethod[Noun, P, T]]:
@@ -120,14 +128,26 @@ def transact(
     def decorate(method: Method[Noun, P, T]) -> AsyncMethod[Noun, P, T]:
         @wraps(method)
         async def transacting(self: Noun, /, *args: P.args, **options: P.kwargs) -> T:
+            def begin() -> Transaction[T]:
+                return method(self, *args, **options)
+
+            _check(begin())
             return await self._database.perform(
                 attempt,
-                lambda: method(self, *args, **options),
+                begin,
                 only_reads=only_reads,
+                reads_much=reads_much,
                 is_single=is_single,
-                is_repeatable=is_repeatable or only_reads,
+                is_repeatable=is_repeatable or only_reads or reads_much,
             )
 
         return transacting
 
     return decorate
+
+
+def _check(transaction: Transaction[object]) -> None:
+    """Raise what a transaction raises before its first query."""
+    with suppress(StopIteration):
+        next(transaction)
+    transaction.close()
