@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import runtara_persistence
-from runtara_persistence.queries import File, Queries, Statement, include, load, shared
+from runtara_persistence.queries import Queries, Statement, Statements, include, load, shared
 
 ADAPTERS = Path(runtara_persistence.__file__).parent
 
@@ -30,11 +30,11 @@ def test_an_unknown_name_is_refused_naming_the_known_ones() -> None:
 
 def test_a_file_is_read_when_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new version of the package may replace the files of a running server."""
-    queries = File("runtara_persistence.sqlite", "limits.sql")
+    queries = Statements("limits.sql")
 
     monkeypatch.setattr(Path, "read_text", None)
 
-    assert "INSERT INTO limits" in queries["put"]
+    assert "INSERT INTO limits" in (queries["put"].sqlite or "")
 
 
 @pytest.mark.parametrize(

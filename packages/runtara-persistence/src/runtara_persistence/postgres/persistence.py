@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from runtara_migrations import location
-from runtara_persistence.nouns import Noun
+from runtara_persistence.nouns import SHARED, Noun
 from runtara_persistence.postgres.database import Database
 
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from runtara_persistence.postgres.claims import PostgresClaims
     from runtara_persistence.postgres.environments import PostgresEnvironments
     from runtara_persistence.postgres.events import PostgresEvents
-    from runtara_persistence.postgres.images import PostgresImages
     from runtara_persistence.postgres.instances import PostgresInstances
     from runtara_persistence.postgres.launches import PostgresLaunches
-    from runtara_persistence.postgres.limits import PostgresLimits
     from runtara_persistence.postgres.schedules import PostgresSchedules
     from runtara_persistence.postgres.signals import PostgresSignals
+    from runtara_persistence.transactions.images import ImageTransactions
+    from runtara_persistence.transactions.limits import LimitTransactions
 
 
 class PostgresPersistence:
@@ -41,10 +41,10 @@ class PostgresPersistence:
     claims: Noun[PostgresClaims] = Noun("PostgresClaims")
     events: Noun[PostgresEvents] = Noun("PostgresEvents")
     signals: Noun[PostgresSignals] = Noun("PostgresSignals")
-    images: Noun[PostgresImages] = Noun("PostgresImages")
+    images: Noun[ImageTransactions] = Noun("ImageTransactions", SHARED)
     launches: Noun[PostgresLaunches] = Noun("PostgresLaunches")
     environments: Noun[PostgresEnvironments] = Noun("PostgresEnvironments")
-    limits: Noun[PostgresLimits] = Noun("PostgresLimits")
+    limits: Noun[LimitTransactions] = Noun("LimitTransactions", SHARED)
     schedules: Noun[PostgresSchedules] = Noun("PostgresSchedules")
 
     def __init__(

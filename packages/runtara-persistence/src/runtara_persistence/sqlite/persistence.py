@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from runtara_persistence.nouns import Noun
+from runtara_persistence.nouns import SHARED, Noun
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.watch import watching
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from runtara_persistence.sqlite.claims import SqliteClaims
     from runtara_persistence.sqlite.environments import SqliteEnvironments
     from runtara_persistence.sqlite.events import SqliteEvents
-    from runtara_persistence.sqlite.images import SqliteImages
     from runtara_persistence.sqlite.instances import SqliteInstances
     from runtara_persistence.sqlite.launches import SqliteLaunches
-    from runtara_persistence.sqlite.limits import SqliteLimits
     from runtara_persistence.sqlite.schedules import SqliteSchedules
     from runtara_persistence.sqlite.signals import SqliteSignals
+    from runtara_persistence.transactions.images import ImageTransactions
+    from runtara_persistence.transactions.limits import LimitTransactions
 
 
 class SqlitePersistence:
@@ -38,10 +38,10 @@ class SqlitePersistence:
     claims: Noun[SqliteClaims] = Noun("SqliteClaims")
     events: Noun[SqliteEvents] = Noun("SqliteEvents")
     signals: Noun[SqliteSignals] = Noun("SqliteSignals")
-    images: Noun[SqliteImages] = Noun("SqliteImages")
+    images: Noun[ImageTransactions] = Noun("ImageTransactions", SHARED)
     launches: Noun[SqliteLaunches] = Noun("SqliteLaunches")
     environments: Noun[SqliteEnvironments] = Noun("SqliteEnvironments")
-    limits: Noun[SqliteLimits] = Noun("SqliteLimits")
+    limits: Noun[LimitTransactions] = Noun("LimitTransactions", SHARED)
     schedules: Noun[SqliteSchedules] = Noun("SqliteSchedules")
 
     def __init__(self, path: str, *, lock_timeout: float = 5.0) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from runtara_domain.status import SignalType
+from runtara_domain.status import MOVES, Move, SignalType
 from runtara_persistence import queries
 from runtara_persistence.transactions.transaction import execute_many, fetch, first
 
@@ -35,6 +35,12 @@ def has_image(image_id: str, tenant_id: str) -> Transaction[bool]:
 def associate(instance_id: str, at: datetime) -> Transaction[None]:
     """Store which image an instance has, if it has one, for programs that ask by images."""
     yield from fetch(_SQL["associate"], instance_id=instance_id, at=at)
+
+
+def block(instance_id: str, reason: str) -> Transaction[None]:
+    """Pause a locked instance for this reason; its pending signal no longer makes it due."""
+    status = MOVES[Move.BLOCK].target.status.value
+    yield from fetch(_SQL["block"], instance_id=instance_id, status=status, reason=reason)
 
 
 def unblock(

@@ -290,11 +290,6 @@ WHERE instance_id = $1
     AND ($5::timestamptz IS NULL OR created_at < $5)
     AND ($6::bytea IS NULL OR position($6 IN coalesce(payload, '')) > 0);
 
--- name: holds
-SELECT scope, tenant_id, name, reason, created_at
-FROM holds
-ORDER BY created_at, scope COLLATE "C", tenant_id COLLATE "C", name COLLATE "C";
-
 -- name: instance_columns
 -- include: summary,
 output,

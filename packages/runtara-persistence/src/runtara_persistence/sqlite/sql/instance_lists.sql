@@ -87,9 +87,7 @@ WHERE image_id = coalesce(
 );
 
 -- name: holds
-SELECT scope, tenant_id, name, reason, created_at
-FROM holds
-ORDER BY created_at, scope, tenant_id, name;
+-- include: holds;
 
 -- name: metrics
 SELECT

@@ -134,3 +134,25 @@ CASE
     WHEN i.sleep_until IS NULL THEN 'paused'
     ELSE 'asleep'
 END AS state;
+
+-- name: holds
+SELECT scope, tenant_id, name, reason, created_at
+FROM holds
+ORDER BY created_at, scope COLLATE "C", tenant_id COLLATE "C", name COLLATE "C";
+
+-- name: is_stuck
+    m.tenant_id = :tenant_id
+    AND m.name = :name
+    AND m.image_id <> :image_id
+    AND i.launch_id IS NULL
+    AND i.status IN ('pending', 'running', 'suspended')
+    AND (
+        m.problem IS NOT NULL
+        OR (i.status = 'suspended' AND i.sleep_until IS NULL AND i.error IS NOT NULL)
+    );
+
+-- name: tell_launchable for postgres
+SELECT pg_notify('runtara_launchable', '');
+
+-- name: tell_launchable for sqlite
+UPDATE launchable_changes SET changes = changes + 1;

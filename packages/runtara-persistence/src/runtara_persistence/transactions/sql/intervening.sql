@@ -92,8 +92,5 @@ UPDATE instances
 SET image_id = :image_id
 WHERE instance_id = :instance_id;
 
--- name: tell for postgres
-SELECT pg_notify('runtara_launchable', '');
-
--- name: tell for sqlite
-UPDATE launchable_changes SET changes = changes + 1;
+-- name: tell
+-- include: tell_launchable;

@@ -30,6 +30,23 @@ UPDATE instances
 SET launch_id = NULL
 WHERE instance_id = :instance_id AND launch_id IS NOT NULL;
 
+-- name: block
+UPDATE instances
+SET status = :status::text::instance_status,
+    error = :reason,
+    -- If the instance was blocked before, the signals since then still count.
+    blocked_signal_at = CASE
+        WHEN status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL
+        THEN blocked_signal_at
+        ELSE (
+            SELECT s.created_at
+            FROM pending_signals AS s
+            WHERE s.instance_id = instances.instance_id AND s.acknowledged_at IS NULL
+        )
+    END,
+    -- include: clear_wake
+WHERE instance_id = :instance_id;
+
 -- name: unblock.send
 INSERT INTO pending_signals (instance_id, signal_type, created_at, payload)
 VALUES (:instance_id, :signal_type::text::signal_type, :at, :payload)

@@ -1,7 +1,8 @@
--- name: exists
-SELECT 1
+-- name: lock
+SELECT scope
 FROM limits
-WHERE scope = :scope AND tenant_id = :tenant_id AND name = :name;
+WHERE scope = :scope AND tenant_id = :tenant_id AND name = :name
+FOR UPDATE;
 
 -- name: put
 INSERT INTO limits (
@@ -20,18 +21,24 @@ SET max_concurrent = excluded.max_concurrent,
 -- The triggers tell of the place that a launch gives back only if it is marked as bounded.
 UPDATE launches
 SET is_bounded = TRUE
-WHERE closed_at IS NULL
-    AND NOT is_bounded
-    AND tenant_id = :tenant_id
-    AND CASE :scope
-        WHEN 'image' THEN image_name = :name
-        WHEN 'queue' THEN queue = :name
-        ELSE TRUE
-    END;
+WHERE launch_id IN (
+    SELECT l.launch_id
+    FROM launches AS l
+    WHERE l.closed_at IS NULL
+        AND NOT l.is_bounded
+        AND l.tenant_id = :tenant_id
+        AND CASE :scope::text
+            WHEN 'image' THEN l.image_name = :name::text
+            WHEN 'queue' THEN l.queue = :name::text
+            ELSE TRUE
+        END
+    ORDER BY l.launch_id COLLATE "C"
+    FOR NO KEY UPDATE
+);
 
 -- name: remove.in_queue
-SELECT count(*)
-FROM instances INDEXED BY idx_instances_queue
+SELECT count(*) AS waiting
+FROM instances
 WHERE tenant_id = :tenant_id
     AND queue = :name
     AND status IN ('pending', 'running', 'suspended');
@@ -42,13 +49,13 @@ WHERE scope = :scope AND tenant_id = :tenant_id AND name = :name;
 
 -- name: page
 SELECT
-    scope,
-    tenant_id,
-    name,
-    max_concurrent,
-    per_environment,
-    rate,
-    rate_period_ms,
+    limits.scope,
+    limits.tenant_id,
+    limits.name,
+    limits.max_concurrent,
+    limits.per_environment,
+    limits.rate,
+    limits.rate_period_ms,
     (
         SELECT count(*)
         FROM launches AS l
@@ -60,18 +67,18 @@ SELECT
                 ELSE TRUE
             END
     ) AS running,
-    (
-        SELECT json_array(count(*), min(i.created_at))
-        FROM instances AS i
-        WHERE limits.scope = 'queue'
-            AND i.tenant_id = limits.tenant_id
-            AND i.queue = limits.name
-            AND i.launch_id IS NULL
-            AND i.status IN ('pending', 'running', 'suspended')
-    ) AS queued
+    count(i.instance_id) AS waiting,
+    min(i.created_at) AS oldest_at
 FROM limits
-WHERE :of_tenant IS NULL OR tenant_id = :of_tenant
-ORDER BY scope, tenant_id, name;
+LEFT JOIN instances AS i
+    ON limits.scope = 'queue'
+    AND i.tenant_id = limits.tenant_id
+    AND i.queue = limits.name
+    AND i.launch_id IS NULL
+    AND i.status IN ('pending', 'running', 'suspended')
+WHERE :of_tenant::text IS NULL OR limits.tenant_id = :of_tenant
+GROUP BY limits.scope, limits.tenant_id, limits.name
+ORDER BY limits.scope COLLATE "C", limits.tenant_id COLLATE "C", limits.name COLLATE "C";
 
 -- name: hold
 INSERT INTO holds (scope, tenant_id, name, reason, created_at)
@@ -80,9 +87,8 @@ ON CONFLICT (scope, tenant_id, name) DO UPDATE SET reason = excluded.reason;
 
 -- name: release
 DELETE FROM holds
-WHERE scope = :scope AND tenant_id = :tenant_id AND name = :name;
+WHERE scope = :scope AND tenant_id = :tenant_id AND name = :name
+RETURNING scope;
 
 -- name: holds
-SELECT scope, tenant_id, name, reason, created_at
-FROM holds
-ORDER BY created_at, scope, tenant_id, name;
+-- include: holds;
