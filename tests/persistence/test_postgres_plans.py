@@ -214,11 +214,19 @@ async def test_a_claim_of_launches_and_a_renewal_read_ends_of_indexes(
         " finished_at = NULL, image_id = 'image', tenant_id = 't'; ANALYZE instances"
     )
     lanes = load("runtara_persistence.postgres", "claiming.sql")["lanes"]
-    renew = load("runtara_persistence.postgres", "environments.sql")["renew"]
+    renew = shared("environments.sql")["renew"].postgres
+    assert renew is not None
     await connection.execute(f"PREPARE lanes AS {lanes}")
-    await connection.execute(f"PREPARE renew AS {renew}")
+    await connection.execute(f"PREPARE renew AS {renew.text}")
 
-    renewed = "renew ('e', interval '30 s', 0, interval '45 s', interval '120 s')"
+    given = {
+        "environment_id": "'e'",
+        "ttl": "interval '30 s'",
+        "clock_offset_ms": "0",
+        "lost_silence": "interval '45 s'",
+        "silence": "interval '120 s'",
+    }
+    renewed = f"renew ({', '.join(given[name] for name in renew.names)})"
     for asked in ("lanes (now())", renewed):
         [(explained,)] = await connection.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {asked}")
         scans = [

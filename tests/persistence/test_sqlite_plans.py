@@ -175,12 +175,15 @@ async def test_a_claim_of_launches_and_a_renewal_read_ends_of_indexes(
     assert len(claims.assignments) == 5
     assert 0 < steps < 1000
 
-    renew = queries.load("runtara_persistence.sqlite", "environments.sql")["renew"]
+    renew = queries.shared("environments.sql")["renew"].sqlite
+    assert renew is not None
     steps = 0
     now = "2026-02-01T00:00:00.000Z"
-    renewed = {"environment_id": "e", "now": now, "until": now, "clock_offset_ms": 0}
+    renewed = {"environment_id": "e", "now": now, "ttl": "+0 seconds", "clock_offset_ms": 0}
     silence = {"silence": "+120 seconds", "lost_silence": "+45 seconds"}
-    [_, _, moment, *_] = schema.execute(renew, renewed | silence).fetchone()
+    cursor = schema.execute(renew, renewed | silence)
+    names = [column[0] for column in cursor.description]
+    moment = dict(zip(names, cursor.fetchone(), strict=True))["next_launchable_at"]
 
     assert moment == "2999-01-01T00:00:00.000Z"
     assert 0 < steps < 100

@@ -14,12 +14,12 @@ from runtara_persistence.postgres.database import Database
 if TYPE_CHECKING:
     from runtara_persistence.postgres.checkpoints import PostgresCheckpoints
     from runtara_persistence.postgres.claims import PostgresClaims
-    from runtara_persistence.postgres.environments import PostgresEnvironments
     from runtara_persistence.postgres.events import PostgresEvents
     from runtara_persistence.postgres.instances import PostgresInstances
     from runtara_persistence.postgres.launches import PostgresLaunches
     from runtara_persistence.postgres.schedules import PostgresSchedules
     from runtara_persistence.postgres.signals import PostgresSignals
+    from runtara_persistence.transactions.environments import EnvironmentTransactions
     from runtara_persistence.transactions.images import ImageTransactions
     from runtara_persistence.transactions.limits import LimitTransactions
 
@@ -43,7 +43,7 @@ class PostgresPersistence:
     signals: Noun[PostgresSignals] = Noun("PostgresSignals")
     images: Noun[ImageTransactions] = Noun("ImageTransactions", SHARED)
     launches: Noun[PostgresLaunches] = Noun("PostgresLaunches")
-    environments: Noun[PostgresEnvironments] = Noun("PostgresEnvironments")
+    environments: Noun[EnvironmentTransactions] = Noun("EnvironmentTransactions", SHARED)
     limits: Noun[LimitTransactions] = Noun("LimitTransactions", SHARED)
     schedules: Noun[PostgresSchedules] = Noun("PostgresSchedules")
 

@@ -15,12 +15,12 @@ from runtara_persistence.sqlite.watch import watching
 if TYPE_CHECKING:
     from runtara_persistence.sqlite.checkpoints import SqliteCheckpoints
     from runtara_persistence.sqlite.claims import SqliteClaims
-    from runtara_persistence.sqlite.environments import SqliteEnvironments
     from runtara_persistence.sqlite.events import SqliteEvents
     from runtara_persistence.sqlite.instances import SqliteInstances
     from runtara_persistence.sqlite.launches import SqliteLaunches
     from runtara_persistence.sqlite.schedules import SqliteSchedules
     from runtara_persistence.sqlite.signals import SqliteSignals
+    from runtara_persistence.transactions.environments import EnvironmentTransactions
     from runtara_persistence.transactions.images import ImageTransactions
     from runtara_persistence.transactions.limits import LimitTransactions
 
@@ -40,7 +40,7 @@ class SqlitePersistence:
     signals: Noun[SqliteSignals] = Noun("SqliteSignals")
     images: Noun[ImageTransactions] = Noun("ImageTransactions", SHARED)
     launches: Noun[SqliteLaunches] = Noun("SqliteLaunches")
-    environments: Noun[SqliteEnvironments] = Noun("SqliteEnvironments")
+    environments: Noun[EnvironmentTransactions] = Noun("EnvironmentTransactions", SHARED)
     limits: Noun[LimitTransactions] = Noun("LimitTransactions", SHARED)
     schedules: Noun[SqliteSchedules] = Noun("SqliteSchedules")
 

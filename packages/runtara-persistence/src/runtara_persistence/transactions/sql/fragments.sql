@@ -156,3 +156,22 @@ SELECT pg_notify('runtara_launchable', '');
 
 -- name: tell_launchable for sqlite
 UPDATE launchable_changes SET changes = changes + 1;
+
+-- name: environment
+environment_id,
+kind,
+tenant_id,
+machine,
+boot_id,
+version,
+capacity,
+workflows,
+started_at,
+lease_until,
+clock_offset_ms,
+is_draining,
+closed_at,
+(
+    SELECT count(*) FROM launches AS l
+    WHERE l.environment_id = environments.environment_id AND l.closed_at IS NULL
+) AS open_launches;

@@ -1,5 +1,8 @@
--- name: now
-SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now');
+-- name: now for postgres
+SELECT date_trunc('milliseconds', clock_timestamp()) AS now_at;
+
+-- name: now for sqlite
+SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS now_at;
 
 -- name: open
 INSERT INTO environments (
@@ -62,15 +65,87 @@ WHERE a.instance_id = instances.instance_id
     AND instances.status IN ('pending', 'running', 'suspended');
 
 -- name: tell
-UPDATE launchable_changes SET changes = changes + 1;
+-- include: tell_launchable;
 
--- name: renew
+-- name: renew for postgres
+WITH clock AS MATERIALIZED (
+    SELECT
+        date_trunc('milliseconds', clock_timestamp()) AS now,
+        :lost_silence::interval AS lost_silence,
+        :silence::interval AS silence
+),
+renewed AS (
+    UPDATE environments AS e
+    SET lease_until = clock.now + :ttl::interval,
+        clock_offset_ms = :clock_offset_ms
+    FROM clock
+    WHERE e.environment_id = :environment_id AND e.closed_at IS NULL
+    RETURNING e.is_draining, e.lease_until
+),
+-- include: launchable_moments,
+first_one AS MATERIALIZED (
+    SELECT
+        -- include: waits_since
+        AS moment
+    FROM instances
+    WHERE
+        -- include: may_launch
+        AND
+        -- include: waits_since
+        IS NOT NULL
+    ORDER BY moment
+    LIMIT 1
+)
+SELECT
+    clock.now AS now_at,
+    renewed.is_draining,
+    renewed.lease_until,
+    EXISTS (SELECT FROM first_one WHERE first_one.moment <= clock.now)
+    OR EXISTS (SELECT FROM told WHERE told.moment <= clock.now)
+    OR EXISTS (SELECT FROM silent_ones WHERE silent_ones.moment <= clock.now)
+    AS is_anything_launchable,
+    (
+        -- include: next_launchable
+    ) AS next_launchable_at,
+    (
+        SELECT min(stop_at)
+        FROM instances
+        WHERE stop_at IS NOT NULL AND status IN ('pending', 'running', 'suspended')
+    ) AS next_stop_at,
+    (SELECT min(coalesce(buffered_tick_at, next_tick_at)) FROM cron_schedules) AS next_tick_at,
+    to_json(ARRAY(
+        SELECT DISTINCT l.environment_id
+        FROM launches AS l
+        LEFT JOIN environments AS e ON e.environment_id = l.environment_id
+        WHERE l.closed_at IS NULL
+            AND l.environment_id <> :environment_id
+            AND (e.environment_id IS NULL OR e.closed_at IS NOT NULL OR e.lease_until <= clock.now)
+    ))::text AS lost,
+    (
+        SELECT min(e.lease_until)
+        FROM launches AS l
+        JOIN environments AS e ON e.environment_id = l.environment_id
+        WHERE l.closed_at IS NULL
+            AND l.environment_id <> :environment_id
+            AND e.closed_at IS NULL
+            AND e.lease_until > clock.now
+    ) AS next_lease_over_at
+FROM clock
+CROSS JOIN renewed;
+
+-- name: renew.now for sqlite
+-- The other statement asks for its time itself, because a renewal is one request.
+SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS now_at;
+
+-- name: renew for sqlite
 UPDATE environments
-SET lease_until = :until,
+SET lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', :now, :ttl),
     clock_offset_ms = :clock_offset_ms
 WHERE environment_id = :environment_id AND closed_at IS NULL
 RETURNING
+    :now AS now_at,
     is_draining,
+    lease_until,
     EXISTS (
         SELECT 1
         FROM instances INDEXED BY idx_instances_launchable_at
@@ -92,16 +167,16 @@ RETURNING
             AND
             -- include: silent_from
             <= :now
-    ),
+    ) AS is_anything_launchable,
     (
         -- include: next_launchable
-    ),
+    ) AS next_launchable_at,
     (
         SELECT min(stop_at)
         FROM instances INDEXED BY idx_instances_stop
         WHERE stop_at IS NOT NULL AND status IN ('pending', 'running', 'suspended')
-    ),
-    (SELECT min(coalesce(buffered_tick_at, next_tick_at)) FROM cron_schedules),
+    ) AS next_stop_at,
+    (SELECT min(coalesce(buffered_tick_at, next_tick_at)) FROM cron_schedules) AS next_tick_at,
     (
         SELECT json_group_array(DISTINCT l.environment_id)
         FROM launches AS l
@@ -109,7 +184,7 @@ RETURNING
         WHERE l.closed_at IS NULL
             AND l.environment_id <> :environment_id
             AND (e.environment_id IS NULL OR e.closed_at IS NOT NULL OR e.lease_until <= :now)
-    ),
+    ) AS lost,
     (
         SELECT min(e.lease_until)
         FROM launches AS l
@@ -118,43 +193,35 @@ RETURNING
             AND l.environment_id <> :environment_id
             AND e.closed_at IS NULL
             AND e.lease_until > :now
-    );
+    ) AS next_lease_over_at;
 
 -- name: close
 UPDATE environments
 SET closed_at = :now,
-    lease_until = min(lease_until, :now)
+    lease_until = CASE WHEN lease_until > :now THEN :now ELSE lease_until END
 WHERE environment_id = :environment_id AND closed_at IS NULL;
 
 -- name: drain
 UPDATE environments
 SET is_draining = :draining
-WHERE environment_id = :environment_id;
+WHERE environment_id = :environment_id
+RETURNING environment_id;
 
 -- name: leave
 UPDATE environments
 SET capacity = 0
 WHERE environment_id = :environment_id;
 
--- name: page
+-- name: page for postgres
 SELECT
-    environment_id,
-    kind,
-    tenant_id,
-    machine,
-    boot_id,
-    version,
-    capacity,
-    workflows,
-    started_at,
-    lease_until,
-    clock_offset_ms,
-    is_draining,
-    closed_at,
-    (
-        SELECT count(*) FROM launches AS l
-        WHERE l.environment_id = environments.environment_id AND l.closed_at IS NULL
-    ) AS open_launches
+    -- include: environment
 FROM environments
-WHERE lease_until >= :since
+WHERE lease_until >= clock_timestamp() + :since::interval
+ORDER BY environment_id COLLATE "C";
+
+-- name: page for sqlite
+SELECT
+    -- include: environment
+FROM environments
+WHERE lease_until >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', :since)
 ORDER BY environment_id;
