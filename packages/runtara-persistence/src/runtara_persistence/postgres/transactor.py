@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runtara_persistence.postgres import moves
 from runtara_persistence.transactions.transaction import End
 
 if TYPE_CHECKING:
@@ -30,6 +29,9 @@ async def run_transaction(
         query = next(transaction)
         while True:
             if isinstance(query, End):
+                # Only now: it needs records that most commands do not.
+                from runtara_persistence.postgres import moves
+
                 await moves.end(connection, query.instance_id, query.ending, query.at)
                 query = transaction.send(())
             else:

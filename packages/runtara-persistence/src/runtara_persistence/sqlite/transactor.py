@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from runtara_persistence.sqlite import moves, rows
+from runtara_persistence.sqlite import rows
 from runtara_persistence.sqlite.rows import to_text
 from runtara_persistence.transactions.transaction import End
 
@@ -31,6 +31,9 @@ def run_transaction(
         query = next(transaction)
         while True:
             if isinstance(query, End):
+                # Only now: it needs records that most commands do not.
+                from runtara_persistence.sqlite import moves
+
                 moves.end(connection, query.instance_id, query.ending, to_text(query.at), heard)
                 query = transaction.send(())
             else:
