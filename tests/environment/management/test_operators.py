@@ -168,6 +168,42 @@ async def test_history_is_listed(port: Port) -> None:
         [one async for one in instances.events("i", event_type="x")]
 
 
+@pytest.mark.parametrize(
+    ("limit", "offset", "listed"),
+    [(2, 0, 2), (3, 0, 3), (4, 0, 3), (2, 2, 1), (3, 3, 0), (2, 9, 0), (0, 0, 3)],
+)
+async def test_a_page_of_a_history_has_the_number_of_all(
+    port: Port, limit: int, offset: int, listed: int
+) -> None:
+    """Also a page that is just full, the last one, and one after the last."""
+    await start(port, "i")
+    await launched(port, "i")
+    me = Caller("i", await port.run("i"))
+    now = port.launcher.now()
+    for number in range(3):
+        write = CheckpointWrite(f"step#{number}", b"")
+        await port.persistence.checkpoints.save(me, write, when=OPEN, at=now)
+        event = Event(EventType.CUSTOM, b"", now, subtype="progress")
+        await port.persistence.events.append(me, event, when=OPEN, at=now)
+    transport = Transport(port.settings())
+    checkpoints = await transport.ask(
+        pb.RpcRequest(
+            list_checkpoints=pb.ListCheckpointsRequest(instance_id="i", limit=limit, offset=offset)
+        )
+    )
+    events = await transport.ask(
+        pb.RpcRequest(
+            list_events=pb.ListEventsRequest(
+                instance_id="i", limit=limit, offset=offset, subtype="progress"
+            )
+        )
+    )
+    await transport.aclose()
+
+    assert (len(checkpoints.checkpoints), checkpoints.total_count) == (listed, 3)
+    assert (len(events.events), events.total_count) == (listed, 3)
+
+
 async def test_metrics_have_empty_buckets_too(port: Port) -> None:
     """A day by the hour; ends are counted by how they came."""
     for name, ending in (("a", DONE), ("b", BROKEN)):

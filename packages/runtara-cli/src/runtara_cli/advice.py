@@ -14,7 +14,7 @@ _UNTIL = {"sleep": "wakes in", "retry": "tries again in"}
 def next_of(one: "InstanceSummary | Instance", now: datetime) -> str:
     """Return the next event of the instance, or the command that moves it."""
     if one.status.is_final:
-        return "" if one.status == "completed" else f"runtara retry {one.instance_id}"
+        return "" if one.status == "completed" else again(one)
     if one.is_blocked:
         return f"runtara explain {one.instance_id}"
     if one.waiting_for:
@@ -22,6 +22,14 @@ def next_of(one: "InstanceSummary | Instance", now: datetime) -> str:
     if one.status == "suspended":
         return f"runtara resume {one.instance_id}"
     return _in("starts in", _next_at(one), now)
+
+
+def again(one: "InstanceSummary | Instance") -> str:
+    """Return the command for an instance that has failed or was cancelled."""
+    # A retry would give the workflow the same input.
+    if one.workflow is not None and (one.error or "").startswith("InputRefused"):
+        return f"runtara start {one.workflow} JSON"
+    return f"runtara retry {one.instance_id}"
 
 
 def _after(one: "InstanceSummary | Instance", now: datetime) -> str:

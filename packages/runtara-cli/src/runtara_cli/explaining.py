@@ -4,15 +4,24 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from runtara_cli import words
+from runtara_cli import advice, words
 from runtara_domain.record import record
 
 if TYPE_CHECKING:
-    from runtara_management_sdk import Environment, Image, Instance, Launch, Waiting
+    from runtara_management_sdk import (
+        Environment,
+        Image,
+        Instance,
+        Launch,
+        ManagementClient,
+        Waiting,
+    )
 
 OPERATOR, SENDER, TIME, PROCESS = "an operator", "a sender", "time", "its process"
 ENVIRONMENT, CHILD, NONE = "an environment", "a child", "nothing more"
 QUEUE, LAUNCH = "an instance of its queue", "another launch, by its end"
+_LONGEST = 200
+"""Characters of an error."""
 
 
 @record
@@ -32,7 +41,12 @@ class Explanation:
 
 @record
 class Surroundings:
-    """The data for an explanation besides the instance; launch: the instance's open launch."""
+    """
+    The data for an explanation besides the instance.
+
+    launch: the instance's open launch. image: the image that would be taken for the workflow of an
+    instance without an image.
+    """
 
     launch: "Launch | None"
     environments: Sequence["Environment"]
@@ -44,6 +58,16 @@ class Surroundings:
         return [one for one in self.environments if one.lease_until > self.now]
 
 
+async def image_for(client: "ManagementClient", one: "Instance") -> "Image | None":
+    """Return the image that would be taken for a workflow; None for an instance with an image."""
+    if one.image_id is not None:
+        return None
+    async for image in client.images.list(one.tenant_id):
+        if one.workflow == (image.metadata.get("workflow") or image.name):
+            return image
+    return None
+
+
 def explain(one: "Instance", around: Surroundings) -> Explanation:
     """Explain why an instance does not move, or what moves it."""
     if one.status.is_final:
@@ -52,7 +76,8 @@ def explain(one: "Instance", around: Surroundings) -> Explanation:
         name = one.image_name or one.workflow or "it"
         return Explanation(
             one.instance_id,
-            f"its code can't go on with what is recorded: {words.first_line(one.error or '', 200)}",
+            f"its code can't go on with what is recorded:"
+            f" {words.first_line(one.error or '', _LONGEST)}",
             OPERATOR,
             f"runtara deploy SOURCE, with code of {name} that fits what is recorded: the instance"
             " moves to the new version",
@@ -76,14 +101,11 @@ def _final(one: "Instance") -> Explanation:
     if one.status == "completed":
         said, command = "it has completed", f"runtara show {one.instance_id}"
         return Explanation(one.instance_id, said, NONE, command)
-    cause = words.cause(one.error or "") if one.status == "failed" else ""
-    why = f" with {cause}" if cause else ""
-    return Explanation(
-        one.instance_id,
-        f"it has ended: {words.status(one)}{why}",
-        OPERATOR,
-        f"runtara retry {one.instance_id}",
-    )
+    said = words.status(one)
+    if one.status == "failed" and one.error:
+        cause = words.cause(one.error)
+        said = words.failure(one.error, _LONGEST) + (f" with {cause}" if cause else "")
+    return Explanation(one.instance_id, f"it has ended: {said}", OPERATOR, advice.again(one))
 
 
 def _launched(one: "Instance", launch: "Launch", around: Surroundings) -> Explanation:

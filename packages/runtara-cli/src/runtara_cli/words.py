@@ -105,15 +105,15 @@ def since(one: "InstanceSummary | Instance") -> datetime:
     return one.started_at or one.created_at
 
 
-def failure(error: str) -> str:
-    """Return a line about an instance's failure: the step, or the error."""
+def failure(error: str, longest: int = 60) -> str:
+    """Return a line about an instance's failure: the step, or the error's first line, cut."""
     step = _STEP.search(error)
     if step is not None:
         return f"failed in {step['key']}"
     if not error.startswith("Traceback"):
-        return f"failed: {first_line(error)}"
+        return f"failed: {first_line(error, longest)}"
     raised = [each for each in error.splitlines()[1:] if each and not each.startswith(" ")]
-    return f"failed: {first_line(raised[0])}" if raised else "failed"
+    return f"failed: {first_line(raised[0], longest)}" if raised else "failed"
 
 
 def cause(error: str) -> str:
@@ -124,5 +124,5 @@ def cause(error: str) -> str:
 
 def first_line(text: str, longest: int = 60) -> str:
     """Cut a text to the beginning of its first line that says something."""
-    found = next((each.strip() for each in text.splitlines() if each.strip()), "")
+    found = next((each.strip() for each in text.splitlines() if each.strip()), "").rstrip(":")
     return found if len(found) <= longest else f"{found[: longest - 1]}…"

@@ -93,9 +93,10 @@ async def check_postgres(pool: Pool) -> None:
     """
     known = packaged("postgres")
     async with pool.acquire() as connection:
-        applied: list[Entry] = []
-        if await connection.fetchval(_HAS_TABLE, "runtara_migrations"):
+        try:
             applied = [Entry(*row) for row in await connection.fetch(_READ_LEDGER)]
+        except asyncpg.UndefinedTableError:
+            applied = []
     if waiting := pending(known, applied):
         raise MigrationError(
             f"the database lacks migration {waiting[0].name}: start the newest server on it, which"

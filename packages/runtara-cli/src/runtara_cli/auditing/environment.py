@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 
 from runtara_cli.auditing.database import Finding
-from runtara_cli.explaining import Surroundings, explain
+from runtara_cli.explaining import Surroundings, explain, image_for
 from runtara_management_sdk import InstanceFilter, InstanceSummary, ManagementClient, Status
 
 _EXAMPLES = 20
@@ -22,10 +22,8 @@ async def audit(client: ManagementClient, now: datetime) -> list[Finding]:
                 one = await client.instances.get(summary.instance_id)
                 launches = client.launches.list(instance_id=summary.instance_id, open_only=True)
                 launch = next(iter([each async for each in launches]), None)
-                image = None
-                if one is not None and one.image_id:
-                    image = await client.images.get(one.image_id, one.tenant_id)
                 if one is not None:
+                    image = await image_for(client, one)
                     told = explain(one, Surroundings(launch, environments, image, now))
                     if told.is_stuck and not one.is_blocked:
                         stuck[told.sentence, told.command].append(one.instance_id)

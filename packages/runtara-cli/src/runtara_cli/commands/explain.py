@@ -1,16 +1,11 @@
 """`runtara explain`."""
 
-from typing import TYPE_CHECKING
-
 import click
 
 from runtara_cli import codes
 from runtara_cli.command import command as made
-from runtara_cli.explaining import Explanation, Surroundings, explain
+from runtara_cli.explaining import Explanation, Surroundings, explain, image_for
 from runtara_cli.session import Session
-
-if TYPE_CHECKING:
-    from runtara_management_sdk import Image, Instance
 
 
 @made("explain", short_help="Say why an instance does not move, and what helps.")
@@ -30,7 +25,7 @@ async def command(session: Session, instance_id: str) -> int:
     around = Surroundings(
         launch=next(iter([one async for one in launches]), None),
         environments=await session.client.environments.list(),
-        image=await _image(session, found),
+        image=await image_for(session.client, found),
         now=session.now,
     )
     explained = explain(found, around)
@@ -38,18 +33,12 @@ async def command(session: Session, instance_id: str) -> int:
     return codes.UNSUCCESSFUL if explained.is_stuck else codes.DONE
 
 
-async def _image(session: Session, one: "Instance") -> "Image | None":
-    """Give the instance's image, or the one that would be taken for its workflow."""
-    if one.image_id:
-        return await session.client.images.get(one.image_id, one.tenant_id)
-    async for image in session.client.images.list(one.tenant_id):
-        if one.workflow == (image.metadata.get("workflow") or image.name):
-            return image
-    return None
-
-
 def _text(explained: Explanation) -> str:
-    lines = [f"{explained.instance_id}: {explained.sentence}.", f"Next to act: {explained.actor}."]
+    end = "" if explained.sentence.endswith((".", "…")) else "."
+    lines = [
+        f"{explained.instance_id}: {explained.sentence}{end}",
+        f"Next to act: {explained.actor}.",
+    ]
     if explained.command:
         lines.append(f"Helps: {explained.command}")
     return "\n".join(lines)

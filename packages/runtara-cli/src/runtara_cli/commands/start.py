@@ -69,10 +69,11 @@ async def command(
         session.out.result(started, lambda: started.instance_id)
         return codes.DONE
     session.out.note(f"started {started.instance_id}")
+    shown = b""
     if follow:
         with following.going_on(session, started.instance_id):
-            await following.logs(session, started.instance_id)
-    return await following.end(session, started.instance_id)
+            shown = await following.logs(session, started.instance_id)
+    return await following.end(session, started.instance_id, shown=shown)
 
 
 async def _found(session: Session, tenant_id: str, name: str) -> tuple[str | None, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ async def list_events(
     core: Management, request: ManagementRequest, message: pb.ListEventsRequest
 ) -> pb.RpcResponse:
     """List an instance's events in the order of storing."""
-    await _require(core, message.instance_id)
+    values.check_id("instance_id", message.instance_id)
     kind = translation.optional(message, "event_type")
     which = EventFilter(
         message.instance_id,
@@ -55,12 +56,15 @@ async def list_events(
         until=translation.moment(message, "created_before_ms"),
         text=translation.optional(message, "payload_contains"),
     )
-    limit = translation.limit(message)
-    page = await core.persistence.events.page(which, limit=limit, offset=message.offset)
+    limit, events = translation.limit(message), core.persistence.events
+    page = await events.page(which, limit=limit, offset=message.offset)
+    if not page:
+        await _require(core, message.instance_id)
+    total = _total(page, limit, message.offset)
     return pb.RpcResponse(
         list_events=pb.ListEventsResponse(
             events=map(translation.event, page),
-            total_count=await core.persistence.events.count(which),
+            total_count=await events.count(which) if total is None else total,
             limit=limit,
             offset=message.offset,
         )
@@ -71,7 +75,7 @@ async def list_checkpoints(
     core: Management, request: ManagementRequest, message: pb.ListCheckpointsRequest
 ) -> pb.RpcResponse:
     """List an instance's checkpoints, newest first, with the bytes of small ones if asked for."""
-    await _require(core, message.instance_id)
+    values.check_id("instance_id", message.instance_id)
     which = CheckpointFilter(
         message.instance_id,
         checkpoint_id=translation.optional(message, "checkpoint_id"),
@@ -86,6 +90,9 @@ async def list_checkpoints(
     page = await checkpoints.newest(
         which, offset=message.offset, limit=limit, largest_state=largest or None
     )
+    if not page:
+        await _require(core, message.instance_id)
+    total = _total(page, limit, message.offset)
     return pb.RpcResponse(
         list_checkpoints=pb.ListCheckpointsResponse(
             checkpoints=[
@@ -98,7 +105,7 @@ async def list_checkpoints(
                 )
                 for one in page
             ],
-            total_count=await checkpoints.count(which),
+            total_count=await checkpoints.count(which) if total is None else total,
             limit=limit,
             offset=message.offset,
         )
@@ -140,7 +147,12 @@ async def get_tenant_metrics(
     )
 
 
+def _total(page: Sized, limit: int, offset: int) -> int | None:
+    """Return the number of records on all pages if a page says it; None if they must be counted."""
+    is_last = len(page) < limit and (len(page) > 0 or offset == 0)
+    return offset + len(page) if is_last else None
+
+
 async def _require(core: Management, instance_id: str) -> None:
-    values.check_id("instance_id", instance_id)
     if await core.persistence.instances.get(instance_id) is None:
         raise InstanceNotFound(instance_id)
