@@ -28,10 +28,11 @@ from runtara_domain.model import (
     Signal,
 )
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
-from runtara_domain.model.launches import Offer
+from runtara_domain.model.launches import Closed, Offer
 from runtara_domain.model.limits import Hold, Limit, Scope
 from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.model.stored_launches import LaunchFilter
+from runtara_domain.model.verdicts import Follow
 from runtara_domain.status import ANY, OPEN, WORKING, SignalType, State
 from runtara_persistence.postgres import claiming, starting
 from runtara_persistence.postgres.persistence import PostgresPersistence
@@ -243,6 +244,38 @@ async def test_launches_that_end_together_are_closed_in_two_statements(
 
     assert asked == 2
     assert causes == ["stopped"] * 4
+
+
+async def test_launches_of_instances_that_have_ended_are_closed_in_one_statement(
+    server: PostgresServer, worker: PostgresPersistence
+) -> None:
+    """Of others that end with them, too, what happens is decided as ever."""
+    log, exited = server.folder / "log", LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=0)
+
+    async def end_all(*names: str) -> tuple[int, list[Closed]]:
+        launch_ids = await claim(worker, *names)
+        for name in names:
+            if name != "open":
+                caller, done = Caller(name), Ending(State.COMPLETED)
+                await worker.events.end(caller, COMPLETED, done, when=ANY, at=START)
+        before = log.stat().st_size
+        closed = await asyncio.gather(*(close(worker, one, exited) for one in launch_ids))
+        return len(ASKED.findall(log.read_bytes()[before:])), closed
+
+    await end_all("prepared")
+    alone = await end_all("a", "b")
+    mixed = await end_all("c", "open")
+    again = await close(worker, "unknown", exited)
+    launches = {one.instance_id: one for one in await worker.launches.page(LaunchFilter())}
+    view = await worker.launches.view("a", at=START)
+
+    assert (alone[0], mixed[0]) == (1, 2)
+    verdicts = [one.verdict and one.verdict.follow for one in (*alone[1], *mixed[1], again)]
+    assert verdicts == [Follow.NOTHING] * 3 + [Follow.CRASH, None]
+    stored = [(one.cause, one.exit_code, one.verdict) for one in launches.values()]
+    assert stored.count(("exited", 0, "nothing")) == 4
+    assert view is not None
+    assert (view.instance.state, view.instance.launch_id) == (State.COMPLETED, None)
 
 
 async def test_a_launch_whose_instance_is_locked_holds_up_no_other(

@@ -1,7 +1,7 @@
 """Closes launches in groups: those whose ends leave their instances as they stand."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -9,6 +9,7 @@ import asyncpg
 from runtara_domain.error import DatabaseError
 from runtara_domain.launching.settlement import Decision, FoundInstance, decide
 from runtara_domain.model.launches import KEPT_LAUNCHES, Closed, Closing, Judge
+from runtara_domain.model.verdicts import Follow
 from runtara_domain.record import record
 from runtara_persistence import queries
 from runtara_persistence.postgres import closing
@@ -45,11 +46,29 @@ async def close_together(database: Database, closes: Sequence[Close]) -> Sequenc
     the group has a value that can't be stored.
     """
     launch_ids = [each.closing.launch_id for each in closes]
-    rows = await database.read(ATTEMPT, _SQL["look"], launch_ids)
+    rows = await _written(database, _SQL["look"], [_plain(each) for each in closes])
     judged = _judged(closes, {row["closing_id"]: row for row in rows})
     outcomes = {one.launch_id: one.outcome() for one in judged}
-    closed = await _write(database, judged)
+    left = [one.values() for one in judged if not one.row["is_closed"]]
+    closed = {one.launch_id for one in judged if one.row["is_closed"]}
+    if left:
+        written = await _written(database, _SQL["together"], left)
+        closed |= {row["launch_id"] for row in written}
     return [outcomes[each] if each in closed else None for each in launch_ids]
+
+
+def _plain(asked: Close) -> dict[str, object]:
+    """
+    Give what `look` writes for a launch whose instance has ended.
+
+    An end is plain if it changes nothing of such an instance, whatever the instance did.
+    """
+    closing, end = asked.closing, asked.closing.end
+    figures = (end.output, end.memory_peak_bytes, end.cpu_usage_usec, end.stderr or None)
+    is_plain = not closing.only_if_lost and all(figure is None for figure in figures)
+    given = (closing.launch_id, is_plain, asked.at, end.cause.value, end.exit_code, end.signal)
+    names = ("launch_id", "is_plain", "closed_at", "cause", "exit_code", "exit_signal")
+    return {**dict(zip(names, given, strict=True)), "verdict": Follow.NOTHING.value}
 
 
 @record
@@ -86,21 +105,19 @@ class _Judged:
         return closing.outcome(self.row["instance_id"], self.found, self.decision, after=before)
 
 
-async def _write(database: Database, judged: Sequence[_Judged]) -> Collection[str]:
-    """Close launches in one statement; tells which."""
-    if not judged:
-        return ()
-    values = [one.values() for one in judged]
+async def _written(
+    database: Database, query: str, values: Sequence[dict[str, object]]
+) -> Sequence[asyncpg.Record]:
+    """Close launches in one statement; returns its rows, none if the database refuses it."""
     # As plain text: a database in SQL_ASCII takes no escapes of other characters.
     wanted = json.dumps(values, default=datetime.isoformat, ensure_ascii=False)
     try:
-        rows = await database.write(ATTEMPT, _SQL["together"], wanted, KEPT_LAUNCHES)
+        return await database.write(ATTEMPT, query, wanted, KEPT_LAUNCHES)
     except DatabaseError as error:
         if not is_refused(error.__cause__):
             raise
         # The database has refused all for one, or for their number: each is closed alone.
         return ()
-    return {row["launch_id"] for row in rows}
 
 
 def _judged(closes: Sequence[Close], rows: Mapping[str, asyncpg.Record]) -> list[_Judged]:

@@ -1,11 +1,66 @@
 -- name: look
--- Locks nothing: `together` writes the rows that are still as they were read here.
-SELECT closing.launch_id AS closing_id, i.*
-FROM (
-    SELECT launch_id, instance_id
-    FROM launches
-    WHERE launch_id = ANY ($1::text[]) AND closed_at IS NULL
-) AS closing
+-- Closes the plain ends of launches whose instances have ended. Of the others it locks nothing:
+-- `together` writes the rows that are still as they were read here.
+WITH wanted AS (
+    SELECT *
+    FROM json_to_recordset($1::text::json) AS w (
+        launch_id TEXT,
+        is_plain BOOLEAN,
+        closed_at TIMESTAMPTZ,
+        cause TEXT,
+        exit_code INTEGER,
+        exit_signal INTEGER,
+        verdict TEXT
+    )
+),
+closing AS MATERIALIZED (
+    SELECT wanted.*, l.instance_id
+    FROM wanted
+    JOIN launches AS l ON l.launch_id = wanted.launch_id
+    WHERE l.closed_at IS NULL
+),
+ended AS MATERIALIZED (
+    SELECT i.instance_id
+    FROM closing
+    JOIN instances AS i ON i.instance_id = closing.instance_id
+    WHERE closing.is_plain
+        AND i.launch_id = closing.launch_id
+        AND i.status IN ('completed', 'failed')
+    FOR NO KEY UPDATE OF i SKIP LOCKED
+),
+settled AS (
+    UPDATE instances AS i
+    SET launch_id = NULL
+    FROM closing
+    JOIN ended ON ended.instance_id = closing.instance_id
+    WHERE i.instance_id = closing.instance_id AND i.launch_id = closing.launch_id
+    RETURNING
+        closing.launch_id,
+        i.instance_id,
+        i.launch_count,
+        CASE WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch END AS run
+),
+closed AS (
+    UPDATE launches AS l
+    SET closed_at = closing.closed_at,
+        run = settled.run,
+        cause = closing.cause,
+        exit_code = closing.exit_code,
+        exit_signal = closing.exit_signal,
+        verdict = closing.verdict
+    FROM settled
+    JOIN closing ON closing.launch_id = settled.launch_id
+    WHERE l.launch_id = settled.launch_id
+),
+forgotten AS (
+    DELETE FROM launches AS l
+    USING settled
+    WHERE l.instance_id = settled.instance_id
+        AND l.number <= settled.launch_count - $2::integer
+        AND l.closed_at IS NOT NULL
+)
+SELECT closing.launch_id AS closing_id, settled.launch_id IS NOT NULL AS is_closed, i.*
+FROM closing
 CROSS JOIN LATERAL (
     SELECT
         instance_id,
@@ -14,7 +69,8 @@ CROSS JOIN LATERAL (
     FROM instances
     WHERE instances.instance_id = closing.instance_id
         AND instances.launch_id = closing.launch_id
-) AS i;
+) AS i
+LEFT JOIN settled ON settled.launch_id = closing.launch_id;
 
 -- name: together
 WITH wanted AS (
