@@ -299,11 +299,12 @@ async def test_lists_for_operators_go_along_an_index(
         "UPDATE instances SET error = 'broken' WHERE tenant_id = 't4'"
     )
     await connection.execute("VACUUM ANALYZE instances")
-    page = load("runtara_persistence.postgres", "instance_lists.sql")["page.created_at_desc"]
+    page = shared("instance_lists.sql")["page.created_at_desc"].postgres
+    assert page is not None
     await connection.execute("SET plan_cache_mode = force_custom_plan")
     # Of so few rows a scan costs about as much: without this the statistics of the day decide.
     await connection.execute("SET enable_seqscan = off")
-    await connection.execute(f"PREPARE explained AS {page}")
+    await connection.execute(f"PREPARE explained AS {page.text}")
     names = ("tenant_id", "status", "", "", "workflow", "", "", "error", "blocked", "since")
 
     for asked, indexes in LISTS:
@@ -324,12 +325,14 @@ async def test_a_search_in_errors_reads_only_instances_with_an_error(
     await connection.execute("UPDATE instances SET error = 'broken' WHERE tenant_id = 't4'")
     await connection.execute("VACUUM ANALYZE instances")
     with_an_error = await connection.fetchval("SELECT count(error) FROM instances")
-    queries = load("runtara_persistence.postgres", "instance_lists.sql")
+    queries = shared("instance_lists.sql")
     await connection.execute("SET plan_cache_mode = force_custom_plan")
     for status in ("NULL", "'failed'"):
         given = f"NULL, {status}, NULL, NULL, NULL, NULL, NULL, 'needle', NULL, NULL, NULL"
         for name, more in (("page.created_at_desc", "NULL, NULL, 50, 0"), ("count", "50")):
-            await connection.execute(f"PREPARE searched AS {queries[name]}")
+            query = queries[name].postgres
+            assert query is not None
+            await connection.execute(f"PREPARE searched AS {query.text}")
             [(explained,)] = await connection.fetch(
                 f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE searched({given}, NULL, NULL, {more})"
             )

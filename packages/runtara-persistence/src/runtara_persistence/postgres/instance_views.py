@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runtara_persistence.postgres.connection import Connection
     from runtara_persistence.postgres.database import Database
 
-_SQL = queries.load("runtara_persistence.postgres", "instance_lists.sql")
+_SQL = queries.load("runtara_persistence.postgres", "instance_views.sql")
 
 
 async def view(

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from runtara_domain import values
-from runtara_domain.model.instance_lists import InstanceOrder
 from runtara_domain.status import State
 from runtara_persistence import queries, records
-from runtara_persistence.postgres import instance_lists
 from runtara_persistence.postgres.database import OnDatabase, transact
 from runtara_persistence.postgres.transactor import run_transaction
+from runtara_persistence.transactions.instance_lists import InstanceListTransactions
 from runtara_persistence.transactions.launches import LaunchTransactions
 
 if TYPE_CHECKING:
     from runtara_domain.model.instance_copies import Copied
-    from runtara_domain.model.instance_lists import InstancePlace, InstanceQuery, ListedInstance
     from runtara_domain.model.instance_views import InstanceView
     from runtara_domain.model.launches import (
         Claims,
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
         OpenLaunch,
         Started,
     )
-    from runtara_domain.model.metrics import MetricsBucket
     from runtara_domain.model.stored_launches import Launch, LaunchFilter
     from runtara_persistence.batcher import Batcher, Waiting
     from runtara_persistence.postgres.closing_together import Close
@@ -47,7 +44,7 @@ _GROUPS = 2
 _SQL = queries.load("runtara_persistence.postgres", "launches.sql")
 
 
-class PostgresLaunches(OnDatabase, LaunchTransactions):
+class PostgresLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions):
     """
     Fits `runtara_domain.ports.launches.Launches`.
 
@@ -152,28 +149,6 @@ class PostgresLaunches(OnDatabase, LaunchTransactions):
 
         values.check_storable("instance_id", instance_id)
         return await instance_views.view(self._database, instance_id, at, tenant_limit)
-
-    async def instances(
-        self,
-        which: InstanceQuery,
-        *,
-        order: InstanceOrder = InstanceOrder.CREATED_DESC,
-        after: InstancePlace | None = None,
-        offset: int = 0,
-        limit: int = 100,
-    ) -> Sequence[ListedInstance]:
-        values.check_range("offset", offset, 0, values.MAX_INTEGER)
-        values.check_limit(limit)
-        return await instance_lists.page(self._database, which, order, after, offset, limit)
-
-    async def count_instances(self, which: InstanceQuery, *, limit: int | None = None) -> int:
-        return await instance_lists.count(self._database, which, limit)
-
-    async def metrics(
-        self, tenant_id: str, *, since: datetime, until: datetime, period: timedelta
-    ) -> Sequence[MetricsBucket]:
-        values.check_storable("tenant_id", tenant_id)
-        return await instance_lists.metrics(self._database, tenant_id, since, until, period)
 
     async def _close_together(self, closes: Sequence[Close]) -> Sequence[Closed | None]:
         from runtara_persistence.postgres.closing_together import close_together

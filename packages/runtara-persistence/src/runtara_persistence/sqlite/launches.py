@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from runtara_domain import values
-from runtara_domain.model.instance_lists import InstanceOrder
 from runtara_domain.status import InstanceStatus, State
 from runtara_persistence import queries, records
-from runtara_persistence.sqlite import claiming, instance_lists, rows
+from runtara_persistence.sqlite import claiming, instance_views, rows
 from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
 from runtara_persistence.sqlite.transactor import run_transaction
+from runtara_persistence.transactions.instance_lists import InstanceListTransactions
 from runtara_persistence.transactions.launches import LaunchTransactions
 
 if TYPE_CHECKING:
     from runtara_domain.model.instance_copies import Copied
-    from runtara_domain.model.instance_lists import InstancePlace, InstanceQuery, ListedInstance
     from runtara_domain.model.instance_views import InstanceView
     from runtara_domain.model.launches import (
         Claims,
@@ -32,14 +31,13 @@ if TYPE_CHECKING:
         OpenLaunch,
         Started,
     )
-    from runtara_domain.model.metrics import MetricsBucket
     from runtara_domain.model.stored_launches import Launch, LaunchFilter
     from runtara_persistence.records import Row
 
 _SQL = queries.load("runtara_persistence.sqlite", "launches.sql")
 
 
-class SqliteLaunches(OnDatabase, LaunchTransactions):
+class SqliteLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions):
     """
     Fits `runtara_domain.ports.launches.Launches`.
 
@@ -138,41 +136,7 @@ class SqliteLaunches(OnDatabase, LaunchTransactions):
         tenant_limit: int | None = None,
     ) -> InstanceView | None:
         values.check_storable("instance_id", instance_id)
-        return instance_lists.view(connection, instance_id, at, tenant_limit)
-
-    @read("list instances")
-    def instances(
-        self,
-        connection: sqlite3.Connection,
-        which: InstanceQuery,
-        *,
-        order: InstanceOrder = InstanceOrder.CREATED_DESC,
-        after: InstancePlace | None = None,
-        offset: int = 0,
-        limit: int = 100,
-    ) -> Sequence[ListedInstance]:
-        values.check_range("offset", offset, 0, values.MAX_INTEGER)
-        values.check_limit(limit)
-        return instance_lists.page(connection, which, order, after, offset, limit)
-
-    @read("count instances")
-    def count_instances(
-        self, connection: sqlite3.Connection, which: InstanceQuery, *, limit: int | None = None
-    ) -> int:
-        return instance_lists.count(connection, which, limit)
-
-    @read("sum up a tenant's instances")
-    def metrics(
-        self,
-        connection: sqlite3.Connection,
-        tenant_id: str,
-        *,
-        since: datetime,
-        until: datetime,
-        period: timedelta,
-    ) -> Sequence[MetricsBucket]:
-        values.check_storable("tenant_id", tenant_id)
-        return instance_lists.metrics(connection, tenant_id, since, until, period)
+        return instance_views.view(connection, instance_id, at, tenant_limit)
 
 
 def _open_launch(row: Row, at: datetime) -> OpenLaunch:

@@ -203,25 +203,6 @@ FROM (
 ) AS m
 WHERE m.moment > clock.now;
 
--- name: meant
-($1::text IS NULL OR i.tenant_id = $1)
-    AND ($2::text IS NULL OR i.status = $2::text::instance_status)
-    AND ($3::text IS NULL OR coalesce(i.image_id, a.image_id) = $3)
-    AND ($4::text IS NULL OR starts_with(m.name, $4))
-    -- Each of the two conditions can use an index; with coalesce() there would be none.
-    AND ($5::text IS NULL OR i.workflow = $5 OR (i.workflow IS NULL AND m.name = $5))
-    AND ($6::text IS NULL OR i.queue = $6)
-    AND ($7::text IS NULL OR i.parent_id = $7)
-    AND ($8::text IS NULL OR (i.error IS NOT NULL AND strpos(i.error, $8) > 0))
-    AND (
-        $9::boolean IS NULL
-        OR $9 = (i.status = 'suspended' AND i.sleep_until IS NULL AND i.error IS NOT NULL)
-    )
-    AND ($10::timestamptz IS NULL OR i.created_at >= $10)
-    AND ($11::timestamptz IS NULL OR i.created_at < $11)
-    AND ($12::timestamptz IS NULL OR i.finished_at >= $12)
-    AND ($13::timestamptz IS NULL OR i.finished_at < $13);
-
 -- name: found_after_parent
 found AS MATERIALIZED (
     SELECT
@@ -264,13 +245,6 @@ FROM instances AS c
 JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
 WHERE c.instance_id = $1 AND p.instance_id <> $1
 FOR NO KEY UPDATE OF p;
-
--- name: listed_instances
-SELECT
-    -- include: listed
--- include: instances_with_images
-WHERE
-    -- include: meant;
 
 -- name: made_due
 made_due AS (

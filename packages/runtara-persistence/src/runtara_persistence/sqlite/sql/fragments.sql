@@ -86,33 +86,6 @@ FROM (
 )
 WHERE moment > :now;
 
--- name: meant
-(:tenant_id IS NULL OR i.tenant_id = :tenant_id)
-    AND (:status IS NULL OR i.status = :status)
-    AND (:image_id IS NULL OR coalesce(i.image_id, a.image_id) = :image_id)
-    AND (:image_name_prefix IS NULL OR substr(m.name, 1, length(:image_name_prefix)) = :image_name_prefix)
-    AND (:workflow IS NULL OR coalesce(i.workflow, m.name) = :workflow)
-    AND (:queue IS NULL OR i.queue = :queue)
-    AND (:parent_id IS NULL OR i.parent_id = :parent_id)
-    AND (:error_contains IS NULL OR instr(i.error, :error_contains) > 0)
-    AND (
-        :blocked IS NULL
-        OR :blocked = (
-            i.status = 'suspended' AND i.sleep_until IS NULL AND i.error IS NOT NULL
-        )
-    )
-    AND (:created_since IS NULL OR i.created_at >= :created_since)
-    AND (:created_until IS NULL OR i.created_at < :created_until)
-    AND (:finished_since IS NULL OR i.finished_at >= :finished_since)
-    AND (:finished_until IS NULL OR i.finished_at < :finished_until);
-
--- name: listed_instances
-SELECT
-    -- include: listed
--- include: instances_with_images
-WHERE
-    -- include: meant;
-
 -- name: instance_columns
 -- include: summary,
 CAST(output AS BLOB) AS output,

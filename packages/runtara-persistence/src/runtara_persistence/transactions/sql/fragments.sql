@@ -175,3 +175,52 @@ closed_at,
     SELECT count(*) FROM launches AS l
     WHERE l.environment_id = environments.environment_id AND l.closed_at IS NULL
 ) AS open_launches;
+
+-- name: meant
+    (:tenant_id::text IS NULL OR i.tenant_id = :tenant_id)
+    AND (:status::text IS NULL OR i.status = :status::text::instance_status)
+    AND (:image_id::text IS NULL OR coalesce(i.image_id, a.image_id) = :image_id)
+    AND (:image_name_prefix::text IS NULL OR substr(m.name, 1, length(:image_name_prefix)) = :image_name_prefix)
+    -- Each of the two conditions can use an index; with coalesce() there would be none.
+    AND (:workflow::text IS NULL OR i.workflow = :workflow OR (i.workflow IS NULL AND m.name = :workflow))
+    AND (:queue::text IS NULL OR i.queue = :queue)
+    AND (:parent_id::text IS NULL OR i.parent_id = :parent_id)
+    -- include: error_contains
+    AND (
+        :blocked::boolean IS NULL
+        OR :blocked = (i.status = 'suspended' AND i.sleep_until IS NULL AND i.error IS NOT NULL)
+    )
+    AND (:created_since::timestamptz IS NULL OR i.created_at >= :created_since)
+    AND (:created_until::timestamptz IS NULL OR i.created_at < :created_until)
+    AND (:finished_since::timestamptz IS NULL OR i.finished_at >= :finished_since)
+    AND (:finished_until::timestamptz IS NULL OR i.finished_at < :finished_until);
+
+-- name: error_contains for postgres
+    AND (:error_contains::text IS NULL OR (i.error IS NOT NULL AND strpos(i.error, :error_contains) > 0))
+
+-- name: error_contains for sqlite
+    AND (:error_contains IS NULL OR instr(i.error, :error_contains) > 0)
+
+-- name: sums
+count(*) FILTER (WHERE status = 'completed') AS completed,
+count(*) FILTER (WHERE status = 'failed') AS failed,
+count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
+avg(took)::float8 AS average_ms,
+min(took) AS shortest_ms,
+max(took) AS longest_ms,
+sum(memory_peak_bytes)::bigint AS memory_sum,
+count(memory_peak_bytes) AS memory_count,
+max(memory_peak_bytes) AS max_memory_bytes;
+
+-- name: finished_in_time
+    finished_at >= :since
+    AND finished_at < :until::timestamptz
+    AND tenant_id = :tenant_id
+    AND status IN ('completed', 'failed', 'cancelled');
+
+-- name: listed_instances
+SELECT
+    -- include: listed
+-- include: instances_with_images
+WHERE
+    -- include: meant;

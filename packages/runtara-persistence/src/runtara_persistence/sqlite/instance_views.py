@@ -1,34 +1,26 @@
-"""Instances as operators see them: the whole of one, lists, and metrics."""
+"""All that operators see of one instance."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runtara_domain.launching.room import queued
-from runtara_domain.model.instance_lists import InstanceOrder
 from runtara_domain.model.waits import LONGEST_LINE
-from runtara_persistence import queries, records, stored
+from runtara_persistence import queries, records
 from runtara_persistence.records import Waiting
 from runtara_persistence.sqlite import claiming, rows
-from runtara_persistence.sqlite.rows import to_text
 
 if TYPE_CHECKING:
     from runtara_domain.launching.room import Room
-    from runtara_domain.model.instance_lists import InstancePlace, InstanceQuery, ListedInstance
     from runtara_domain.model.instance_views import InstanceView
-    from runtara_domain.model.metrics import MetricsBucket
     from runtara_domain.model.stored_images import Image
     from runtara_domain.model.stored_instances import Instance
     from runtara_domain.model.waits import Awaited
     from runtara_persistence.records import Row
 
-_SQL = queries.load("runtara_persistence.sqlite", "instance_lists.sql")
-_PAGE = {order: _SQL[f"page.{order}"] for order in InstanceOrder}
-
-_MILLISECOND = timedelta(milliseconds=1)
+_SQL = queries.load("runtara_persistence.sqlite", "instance_views.sql")
 
 
 def view(
@@ -72,49 +64,3 @@ def _queue_wait(
         return None
     one = queued(instance, row["queue"], row["priority"], wait)
     return wait.in_line(claiming.ahead(connection, one, at, LONGEST_LINE))
-
-
-def page(
-    connection: sqlite3.Connection,
-    which: InstanceQuery,
-    order: InstanceOrder,
-    after: InstancePlace | None,
-    offset: int,
-    limit: int,
-) -> Sequence[ListedInstance]:
-    """Return one page of a list of instances."""
-    asked = {
-        **rows.parameters(records.columns(which)),
-        "moment": None if after is None else to_text(after.moment),
-        "after_id": None if after is None else after.instance_id,
-        "offset": offset,
-        "limit": limit,
-    }
-    return rows.found(connection, _PAGE[order], asked, records.listed)
-
-
-def count(connection: sqlite3.Connection, which: InstanceQuery, limit: int | None) -> int:
-    """Count the instances that a query selects; counting stops at the limit."""
-    asked = {**rows.parameters(records.columns(which)), "limit": -1 if limit is None else limit}
-    [found] = connection.execute(_SQL["count"], asked).fetchone()
-    return int(found)
-
-
-def metrics(
-    connection: sqlite3.Connection,
-    tenant_id: str,
-    since: datetime,
-    until: datetime,
-    period: timedelta,
-) -> Sequence[MetricsBucket]:
-    """Sum up the instances that finished in each period."""
-    asked = {
-        "tenant_id": tenant_id,
-        "since": to_text(since),
-        "until": to_text(until),
-        "period_ms": period // _MILLISECOND,
-    }
-    return [
-        stored.bucket(since + number * period, *sums)
-        for number, *sums in connection.execute(_SQL["metrics"], asked)
-    ]
