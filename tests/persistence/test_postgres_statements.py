@@ -34,8 +34,10 @@ from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.model.stored_launches import LaunchFilter
 from runtara_domain.model.verdicts import Follow
 from runtara_domain.status import ANY, OPEN, WORKING, SignalType, State
-from runtara_persistence.postgres import claiming, starting
+from runtara_persistence.postgres import claiming
 from runtara_persistence.postgres.persistence import PostgresPersistence
+from runtara_persistence.transactions import starting
+from runtara_persistence.transactions.transaction import Transaction
 
 # As it is logged; the server writes of its own affairs, too.
 ASKED = re.compile(rb"LOG:  (?:execute|statement)")
@@ -340,8 +342,8 @@ async def test_a_start_whose_row_was_just_deleted_is_stored(
     """A row in the way may be gone when it is looked at."""
     create, tries = starting._create, list[bool]()
 
-    async def stand_in_the_way_once(*arguments: Any) -> bool:
-        tries.append(bool(tries) and await create(*arguments))
+    def stand_in_the_way_once(*arguments: Any) -> Transaction[bool]:
+        tries.append(bool(tries) and (yield from create(*arguments)))
         return tries[-1]
 
     monkeypatch.setattr(starting, "_create", stand_in_the_way_once)

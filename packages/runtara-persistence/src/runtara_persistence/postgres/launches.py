@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
@@ -54,24 +55,30 @@ class PostgresLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions)
     async def start(
         self, start: InstanceStart, *, at: datetime, offer: Offer | None = None
     ) -> Started:
-        from runtara_persistence.postgres import starting
+        from runtara_persistence.transactions import starting
 
-        if offer is None and start.image_id is None and start.dedupe_key is None:
-            # One INSERT, which needs no transaction around it.
-            return await self._database.run(
-                "start an instance",
-                lambda connection: starting.start(connection, start, at),
-                is_repeatable=False,
-            )
-        return await self._start(start, offer, at)
+        if offer is not None:
+            return await self._start_and_claim(start, offer, at)
+        return await self._database.perform(
+            "start an instance",
+            lambda: starting.start(start, at),
+            only_reads=False,
+            reads_much=False,
+            is_single=starting.is_one_insert(start),
+            is_repeatable=False,
+        )
 
     @transact("start an instance")
-    async def _start(
-        self, connection: Connection, start: InstanceStart, offer: Offer | None, at: datetime
+    async def _start_and_claim(
+        self, connection: Connection, start: InstanceStart, offer: Offer, at: datetime
     ) -> Started:
-        from runtara_persistence.postgres import starting
+        from runtara_persistence.postgres import claiming
+        from runtara_persistence.transactions import starting
 
-        return await starting.start(connection, start, at, offer)
+        started = await run_transaction(connection, starting.start(start, at))
+        if not started.created:
+            return started
+        return replace(started, claims=await claiming.claim_with_start(connection, offer, at))
 
     async def claim(self, offer: Offer, *, limit: int, at: datetime) -> Claims:
         from runtara_persistence.postgres import claiming

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from runtara_persistence.postgres.events import PostgresEvents
     from runtara_persistence.postgres.instances import PostgresInstances
     from runtara_persistence.postgres.launches import PostgresLaunches
-    from runtara_persistence.postgres.schedules import PostgresSchedules
     from runtara_persistence.postgres.signals import PostgresSignals
     from runtara_persistence.transactions.environments import EnvironmentTransactions
     from runtara_persistence.transactions.images import ImageTransactions
     from runtara_persistence.transactions.limits import LimitTransactions
+    from runtara_persistence.transactions.schedules import ScheduleTransactions
 
 
 class PostgresPersistence:
@@ -45,7 +45,7 @@ class PostgresPersistence:
     launches: Noun[PostgresLaunches] = Noun("PostgresLaunches")
     environments: Noun[EnvironmentTransactions] = Noun("EnvironmentTransactions", SHARED)
     limits: Noun[LimitTransactions] = Noun("LimitTransactions", SHARED)
-    schedules: Noun[PostgresSchedules] = Noun("PostgresSchedules")
+    schedules: Noun[ScheduleTransactions] = Noun("ScheduleTransactions", SHARED)
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -53,9 +54,17 @@ class SqliteLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions):
         at: datetime,
         offer: Offer | None = None,
     ) -> Started:
-        from runtara_persistence.sqlite import starting
+        from runtara_persistence.transactions import starting
 
-        return starting.start(connection, start, at, offer)
+        [changes] = connection.execute(_SQL["start.told"]).fetchone()
+        started = run_transaction(connection, starting.start(start, at), [])
+        if offer is None or not started.created:
+            return started
+        claims = claiming.claim_with_start(connection, offer, at)
+        if [one.instance_id for one in claims.assignments] == [start.instance_id]:
+            # The new instance is claimed already: a watch that is called would claim in vain.
+            connection.execute(_SQL["start.untell"], {"changes": changes})
+        return replace(started, claims=claims)
 
     @write("claim instances to launch")
     def claim(

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from runtara_persistence.sqlite.events import SqliteEvents
     from runtara_persistence.sqlite.instances import SqliteInstances
     from runtara_persistence.sqlite.launches import SqliteLaunches
-    from runtara_persistence.sqlite.schedules import SqliteSchedules
     from runtara_persistence.sqlite.signals import SqliteSignals
     from runtara_persistence.transactions.environments import EnvironmentTransactions
     from runtara_persistence.transactions.images import ImageTransactions
     from runtara_persistence.transactions.limits import LimitTransactions
+    from runtara_persistence.transactions.schedules import ScheduleTransactions
 
 
 class SqlitePersistence:
@@ -42,7 +42,7 @@ class SqlitePersistence:
     launches: Noun[SqliteLaunches] = Noun("SqliteLaunches")
     environments: Noun[EnvironmentTransactions] = Noun("EnvironmentTransactions", SHARED)
     limits: Noun[LimitTransactions] = Noun("LimitTransactions", SHARED)
-    schedules: Noun[SqliteSchedules] = Noun("SqliteSchedules")
+    schedules: Noun[ScheduleTransactions] = Noun("ScheduleTransactions", SHARED)
 
     def __init__(self, path: str, *, lock_timeout: float = 5.0) -> None:
         self._database = Database(path, lock_timeout=lock_timeout)

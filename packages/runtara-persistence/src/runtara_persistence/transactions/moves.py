@@ -11,6 +11,7 @@ from runtara_persistence import queries
 from runtara_persistence.transactions.transaction import execute_many, fetch, first
 
 if TYPE_CHECKING:
+    from runtara_persistence.records import Row
     from runtara_persistence.transactions.transaction import Transaction
 
 _SQL = queries.shared("moves.sql")
@@ -26,10 +27,15 @@ def lock_parent(instance_id: str) -> Transaction[str | None]:
     return None if parent is None else parent["instance_id"]
 
 
+def image(image_id: str, tenant_id: str) -> Transaction[Row | None]:
+    """Return the `name` of a tenant's image, and `is_there`: it is not deleted. Locks the image."""
+    return (yield from first(_SQL["image"], image_id=image_id, tenant_id=tenant_id))
+
+
 def has_image(image_id: str, tenant_id: str) -> Transaction[bool]:
     """Whether a tenant has an image that is not deleted; locks it against deletion."""
-    image = yield from first(_SQL["image"], image_id=image_id, tenant_id=tenant_id)
-    return image is not None and bool(image["is_there"])
+    found = yield from image(image_id, tenant_id)
+    return found is not None and bool(found["is_there"])
 
 
 def associate(instance_id: str, at: datetime) -> Transaction[None]:

@@ -43,7 +43,7 @@ def start(start: InstanceStart, at: datetime) -> Transaction[Started]:
         return Started(duplicate_of=same)
     # A row that stands in the way may be created after one query, and deleted before the other.
     tries = 0
-    while known is None and (yield from first(_SQL["create"], **_columns(start, at))) is None:
+    while known is None and not (yield from _create(start, at)):
         known = yield from first(_SQL["find"], instance_id=start.instance_id)
         tries += 1
         if known is None and tries == _TRIES:
@@ -80,19 +80,21 @@ def _differences(start: InstanceStart, image: Row | None, known: Row) -> tuple[s
     )
 
 
-def _columns(start: InstanceStart, at: datetime) -> dict[str, object]:
+def _create(start: InstanceStart, at: datetime) -> Transaction[bool]:
     timeout = start.timeout
-    return {
-        "instance_id": start.instance_id,
-        "tenant_id": start.tenant_id,
-        "at": at,
-        "input": start.input or None,
-        "image_id": start.image_id,
-        "workflow": start.workflow,
-        "priority": start.priority,
-        "launch_after": start.launch_after,
-        "timeout_ms": None if timeout is None else max(1, timeout // _MILLISECOND),
-        "queue": start.queue,
-        "dedupe_key": start.dedupe_key,
-        "env": json.dumps(dict(start.env), ensure_ascii=False) if start.env else None,
-    }
+    created = yield from first(
+        _SQL["create"],
+        instance_id=start.instance_id,
+        tenant_id=start.tenant_id,
+        at=at,
+        input=start.input or None,
+        image_id=start.image_id,
+        workflow=start.workflow,
+        priority=start.priority,
+        launch_after=start.launch_after,
+        timeout_ms=None if timeout is None else max(1, timeout // _MILLISECOND),
+        queue=start.queue,
+        dedupe_key=start.dedupe_key,
+        env=json.dumps(dict(start.env), ensure_ascii=False) if start.env else None,
+    )
+    return created is not None

@@ -70,11 +70,17 @@ INSERT INTO instance_images (instance_id, image_id, tenant_id, created_at, env)
 SELECT instance_id, image_id, tenant_id, :at, coalesce(env::jsonb, '{}')
 FROM instances
 WHERE instance_id = :instance_id AND image_id IS NOT NULL
-ON CONFLICT (instance_id) DO UPDATE SET image_id = excluded.image_id, env = excluded.env;
+ON CONFLICT (instance_id) DO UPDATE
+SET image_id = excluded.image_id,
+    tenant_id = excluded.tenant_id,
+    env = excluded.env;
 
 -- name: associate for sqlite
 INSERT INTO instance_images (instance_id, image_id, tenant_id, created_at, env)
 SELECT instance_id, image_id, tenant_id, :at, env
 FROM instances
 WHERE instance_id = :instance_id AND image_id IS NOT NULL
-ON CONFLICT (instance_id) DO UPDATE SET image_id = excluded.image_id, env = excluded.env;
+ON CONFLICT (instance_id) DO UPDATE
+SET image_id = excluded.image_id,
+    tenant_id = excluded.tenant_id,
+    env = excluded.env;

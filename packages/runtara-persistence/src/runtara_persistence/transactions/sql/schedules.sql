@@ -4,6 +4,17 @@ SELECT
 FROM cron_schedules
 WHERE tenant_id = :tenant_id AND name = :name;
 
+-- name: lock
+SELECT
+    -- include: schedule
+FROM cron_schedules
+WHERE tenant_id = :tenant_id AND name = :name
+FOR UPDATE;
+
+-- name: lock_name for postgres
+-- A lock also for a schedule that does not exist yet, so that no two steps create it at once.
+SELECT pg_advisory_xact_lock(hashtextextended(:name, hashtextextended(:tenant_id, 0)));
+
 -- name: write
 INSERT INTO cron_schedules (
     -- include: schedule
@@ -62,18 +73,19 @@ SET workflow = excluded.workflow,
 
 -- name: remove
 DELETE FROM cron_schedules
-WHERE tenant_id = :tenant_id AND name = :name;
+WHERE tenant_id = :tenant_id AND name = :name
+RETURNING name;
 
 -- name: page
 SELECT
     -- include: schedule
 FROM cron_schedules
-WHERE (:tenant_id IS NULL OR tenant_id = :tenant_id)
+WHERE (:tenant_id::text IS NULL OR tenant_id = :tenant_id)
     AND (
-        :after_tenant IS NULL
-        OR (tenant_id, name) > (:after_tenant, :after_name)
+        :after_tenant::text IS NULL
+        OR (tenant_id COLLATE "C", name COLLATE "C") > (:after_tenant, :after_name::text)
     )
-ORDER BY tenant_id, name
+ORDER BY tenant_id COLLATE "C", name COLLATE "C"
 LIMIT :limit;
 
 -- name: due
@@ -82,11 +94,11 @@ SELECT
 FROM cron_schedules
 WHERE coalesce(buffered_tick_at, next_tick_at) <= :at
     AND (
-        :after_at IS NULL
-        OR (coalesce(buffered_tick_at, next_tick_at), tenant_id, name)
-        > (:after_at, :after_tenant, :after_name)
+        :after_at::timestamptz IS NULL
+        OR (coalesce(buffered_tick_at, next_tick_at), tenant_id COLLATE "C", name COLLATE "C")
+        > (:after_at, :after_tenant::text, :after_name::text)
     )
-ORDER BY coalesce(buffered_tick_at, next_tick_at), tenant_id, name
+ORDER BY coalesce(buffered_tick_at, next_tick_at), tenant_id COLLATE "C", name COLLATE "C"
 LIMIT :limit;
 
 -- name: next
