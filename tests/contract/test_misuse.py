@@ -8,6 +8,7 @@ from tests.support.clock import START
 
 from runtara_domain.error import InvalidValue
 from runtara_domain.model import Caller, CheckpointFilter, Claim, EventFilter, InstanceFilter
+from runtara_domain.model.limits import Scope
 from runtara_domain.ports.persistence import Persistence
 
 CLAIM = Claim("me", START + timedelta(seconds=1))
@@ -67,14 +68,28 @@ async def test_a_place_that_is_no_id_is_refused(
         lambda core, text: core.checkpoints.count(CheckpointFilter(text)),
         lambda core, text: core.events.page(EventFilter(text)),
         lambda core, text: core.events.count(EventFilter("i", subtype=text)),
+        lambda core, text: core.limits.remove(Scope.QUEUE, "t", text),
+        lambda core, text: core.limits.release(Scope.QUEUE, text, "q"),
+        lambda core, text: core.images.discard(text),
+        lambda core, text: core.images.chunk(text, 0),
+        lambda core, text: core.images.delete(text, "t", at=START),
+        lambda core, text: core.images.set_problem(text, None),
+        lambda core, text: core.environments.renew(text, ttl=timedelta(0)),
+        lambda core, text: core.environments.drain(text, draining=True),
+        lambda core, text: core.environments.leave(text),
+        lambda core, text: core.environments.close(text),
     ],
-    ids=["get", "input", "tenant", "checkpoints", "checkpoint count", "events", "subtype"],
+    ids=[
+        *("get", "input", "tenant", "checkpoints", "checkpoint count", "events", "subtype"),
+        *("limit", "hold", "upload", "image's bytes", "image", "image's problem"),
+        *("lease", "drain", "leave", "end of a lease"),
+    ],
 )
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"], ids=["NUL", "surrogate"])
 async def test_a_text_that_no_row_can_hold_is_refused(
     persistence: Persistence, ask: Callable[[Persistence, str], Awaitable[object]], text: str
 ) -> None:
-    with pytest.raises(InvalidValue, match=r"(instance_id|tenant_id|subtype): takes"):
+    with pytest.raises(InvalidValue, match=r"^[a-z_]+: takes (text without NUL|UTF-8)"):
         await ask(persistence, text)
 
 

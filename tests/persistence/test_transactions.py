@@ -120,7 +120,7 @@ async def test_an_error_within_the_transaction_reaches_its_caller(run: Run) -> N
         lambda core: core.launches.resume("a\0", at=MOMENT),
         lambda core: core.launches.move("a\0", "image", at=MOMENT),
         lambda core: core.launches.delete(Deletion("a\0")),
-        lambda core: core.images.set_problem("image", "a\0"),
+        lambda core: core.images.set_problem("a\0", None),
         lambda core: core.schedules.pause("t", "a\0"),
     ],
     ids=["resume", "move", "delete", "set_problem", "pause"],

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from runtara_domain import values
 from runtara_domain.model.environments import Lease, NewEnvironment, Renewal
 from runtara_domain.model.stored_environments import Environment, EnvironmentKind
 from runtara_persistence.memory import launching
@@ -58,6 +59,7 @@ class MemoryEnvironments(OnStore):
         silence: timedelta = timedelta(seconds=120),
         lost_silence: timedelta = timedelta(seconds=45),
     ) -> Renewal | None:
+        values.check_storable("environment_id", environment_id)
         now = self._store.clock.now()
         row = self._store.environments.get(environment_id)
         if row is None or row.closed_at is not None:
@@ -89,6 +91,7 @@ class MemoryEnvironments(OnStore):
 
     @step
     def close(self, environment_id: str) -> None:
+        values.check_storable("environment_id", environment_id)
         row = self._store.environments.get(environment_id)
         if row is not None and row.closed_at is None:
             now = self._store.clock.now()
@@ -98,6 +101,7 @@ class MemoryEnvironments(OnStore):
 
     @step
     def drain(self, environment_id: str, *, draining: bool) -> bool:
+        values.check_storable("environment_id", environment_id)
         row = self._store.environments.get(environment_id)
         if row is None:
             return False
@@ -107,6 +111,7 @@ class MemoryEnvironments(OnStore):
 
     @step
     def leave(self, environment_id: str) -> None:
+        values.check_storable("environment_id", environment_id)
         row = self._store.environments.get(environment_id)
         if row is not None:
             self._store.environments[environment_id] = replace(row, capacity=0)

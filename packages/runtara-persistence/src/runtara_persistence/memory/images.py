@@ -69,6 +69,7 @@ class MemoryImages(OnStore):
 
     @step
     def discard(self, upload_id: str) -> None:
+        values.check_storable("upload_id", upload_id)
         self._forget(upload_id)
 
     @step
@@ -100,6 +101,7 @@ class MemoryImages(OnStore):
 
     @step
     def chunk(self, image_id: str, position: int) -> bytes | None:
+        values.check_storable("image_id", image_id)
         row = self._store.images.get(image_id)
         if row is None or row.upload_id is None:
             return None
@@ -108,6 +110,7 @@ class MemoryImages(OnStore):
 
     @step
     def delete(self, image_id: str, tenant_id: str, *, at: datetime) -> DeletedImage:
+        values.check_storable("image_id", image_id)
         row = self._store.images.get(image_id)
         if row is None or row.tenant_id != tenant_id or row.deleted_at is not None:
             return DeletedImage(is_found=False)
@@ -130,6 +133,7 @@ class MemoryImages(OnStore):
 
     @step
     def set_problem(self, image_id: str, problem: str | None) -> bool:
+        values.check_storable("image_id", image_id)
         if problem is not None:
             values.check_note("problem", problem)
         row = self._store.images.get(image_id)

@@ -24,7 +24,7 @@ class MemoryLimits(OnStore):
 
     @step
     def remove(self, scope: Scope, tenant_id: str, name: str = "") -> int | None:
-        key = (scope.value, tenant_id, name)
+        key = _key(scope, tenant_id, name)
         if key not in self._store.limits:
             return None
         if scope is Scope.QUEUE:
@@ -55,7 +55,7 @@ class MemoryLimits(OnStore):
 
     @step
     def release(self, scope: Scope, tenant_id: str, name: str = "") -> bool:
-        if self._store.holds.pop((scope.value, tenant_id, name), None) is None:
+        if self._store.holds.pop(_key(scope, tenant_id, name), None) is None:
             return False
         self._store.watchers.tell_launchable()
         return True
@@ -81,3 +81,9 @@ class MemoryLimits(OnStore):
     def _in_queue(self, tenant_id: str, name: str) -> Sequence[InstanceRow]:
         rows = self._store.instances.values()
         return [row for row in rows if (row.tenant_id, row.queue) == (tenant_id, name)]
+
+
+def _key(scope: Scope, tenant_id: str, name: str) -> tuple[str, str, str]:
+    values.check_storable("tenant_id", tenant_id)
+    values.check_storable("name", name)
+    return scope.value, tenant_id, name

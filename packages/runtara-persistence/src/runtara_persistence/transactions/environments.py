@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from runtara_domain import values
 from runtara_domain.model.environments import Lease, Renewal
 from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_persistence import queries, records
@@ -67,6 +68,7 @@ class EnvironmentTransactions(Transacting):
         silence: timedelta = timedelta(seconds=120),
         lost_silence: timedelta = timedelta(seconds=45),
     ) -> Transaction[Renewal | None]:
+        values.check_storable("environment_id", environment_id)
         clock = yield from first(_SQL["renew.now"])
         row = yield from first(
             _SQL["renew"],
@@ -91,11 +93,13 @@ class EnvironmentTransactions(Transacting):
 
     @transact("end an environment's lease", is_single=True, is_repeatable=True)
     def close(self, environment_id: str) -> Transaction[None]:
+        values.check_storable("environment_id", environment_id)
         now = yield from _now()
         yield from fetch(_SQL["close"], environment_id=environment_id, now=now)
 
     @transact("drain an environment", is_repeatable=True)
     def drain(self, environment_id: str, *, draining: bool) -> Transaction[bool]:
+        values.check_storable("environment_id", environment_id)
         key = {"environment_id": environment_id, "draining": draining}
         if (yield from first(_SQL["drain"], **key)) is None:
             return False
@@ -104,6 +108,7 @@ class EnvironmentTransactions(Transacting):
 
     @transact("have an environment claim nothing more", is_single=True, is_repeatable=True)
     def leave(self, environment_id: str) -> Transaction[None]:
+        values.check_storable("environment_id", environment_id)
         yield from fetch(_SQL["leave"], environment_id=environment_id)
 
     @transact("list environments", only_reads=True)

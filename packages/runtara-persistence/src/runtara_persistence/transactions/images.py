@@ -87,6 +87,7 @@ class ImageTransactions(Transacting):
 
     @transact("delete an upload", is_single=True, is_repeatable=True)
     def discard(self, upload_id: str) -> Transaction[None]:
+        values.check_storable("upload_id", upload_id)
         yield from fetch(_SQL["discard"], upload_id=upload_id)
 
     @transact("read an image", only_reads=True)
@@ -117,11 +118,13 @@ class ImageTransactions(Transacting):
 
     @transact("read a part of an image", only_reads=True)
     def chunk(self, image_id: str, position: int) -> Transaction[bytes | None]:
+        values.check_storable("image_id", image_id)
         row = yield from first(_SQL["chunk"], image_id=image_id, position=position)
         return None if row is None else bytes(row["data"])
 
     @transact("delete an image")
     def delete(self, image_id: str, tenant_id: str, *, at: datetime) -> Transaction[DeletedImage]:
+        values.check_storable("image_id", image_id)
         key = {"image_id": image_id}
         image = yield from first(_SQL["delete.lock"], **key, tenant_id=tenant_id)
         if image is None:
@@ -139,6 +142,7 @@ class ImageTransactions(Transacting):
 
     @transact("store an image's problem", is_repeatable=True)
     def set_problem(self, image_id: str, problem: str | None) -> Transaction[bool]:
+        values.check_storable("image_id", image_id)
         if problem is not None:
             values.check_note("problem", problem)
         if (yield from first(_SQL["set_problem"], image_id=image_id, problem=problem)) is None:

@@ -80,4 +80,6 @@ class LimitTransactions(Transacting):
 
 
 def _key(scope: Scope, tenant_id: str, name: str) -> dict[str, str]:
+    values.check_storable("tenant_id", tenant_id)
+    values.check_storable("name", name)
     return {"scope": scope.value, "tenant_id": tenant_id, "name": name}
