@@ -56,9 +56,11 @@ class SqliteLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions):
     ) -> Started:
         from runtara_persistence.transactions import starting
 
+        if offer is None:
+            return run_transaction(connection, starting.start(start, at), [])
         [changes] = connection.execute(_SQL["start.told"]).fetchone()
         started = run_transaction(connection, starting.start(start, at), [])
-        if offer is None or not started.created:
+        if not started.created:
             return started
         claims = claiming.claim_with_start(connection, offer, at)
         if [one.instance_id for one in claims.assignments] == [start.instance_id]:
