@@ -134,7 +134,7 @@ FROM clock
 CROSS JOIN renewed;
 
 -- name: renew.now for sqlite
--- The other statement asks for its time itself, because a renewal is one request.
+-- PostgreSQL's renewal asks for the time itself, so that it is one request.
 SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS now_at;
 
 -- name: renew for sqlite
