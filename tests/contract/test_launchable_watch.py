@@ -40,7 +40,7 @@ from runtara_domain.model.limits import Hold, Limit, Scope
 from runtara_domain.ports.persistence import LAUNCHABLE_WITHIN, Persistence
 from runtara_domain.status import OPEN, WORKING, SignalType, State
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 ME = Caller("i", 2)
 TOKEN = "core/me"
 SUSPENDED = EventType.SUSPENDED

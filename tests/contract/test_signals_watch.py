@@ -13,7 +13,7 @@ from runtara_domain.model import CustomSignal, Signal
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, SignalType, State
 
-PATIENCE = 10.0  # seconds; a watch tells within one
+PATIENCE = 60.0  # seconds; a watch tells within one
 
 
 class Told:

@@ -42,7 +42,7 @@ def session() -> Session:
 
 async def woken(wait: Wait) -> WakeReason:
     """Wait for its news."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await wait.next()
 
 

@@ -75,6 +75,7 @@ async def connected_soon(port: int) -> AsyncIterator[Wire]:
                 break
             except ConnectError:
                 assert asyncio.get_running_loop().time() < until
+                await asyncio.sleep(0.05)
         yield wire
 
 

@@ -127,7 +127,7 @@ async def test_a_trigger_only_notifies(pool: Pool) -> None:
         await pool.execute("INSERT INTO instances (instance_id, tenant_id) VALUES ('i', 't')")
         await pool.execute("INSERT INTO pending_signals VALUES ('i', 'pause')")
 
-        assert await asyncio.wait_for(heard.get(), 5) == "i"
+        assert await asyncio.wait_for(heard.get(), 60) == "i"
         await connection.remove_listener("runtara_signals", hear)
 
 

@@ -43,7 +43,7 @@ VALUES ('i', 'custom', 'runtara.reopened')
 
 async def until_somebody_waits(url: str) -> None:
     onlooker = await asyncpg.connect(url)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         # A lock has no event for a waiting transaction.
         while not await onlooker.fetchval(WHO_WAITS):  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -136,6 +136,6 @@ async def test_no_caller_waits_for_ever_for_those_before(
     recorded = await persistence.events.append(ME, custom(20), when=ANY, at=START)
 
     assert {type(end) for end in ends} == {DatabaseError}
-    assert took < 4
+    assert took < 12
     assert recorded.before is not None
     assert await stored(persistence, "i") == [20]

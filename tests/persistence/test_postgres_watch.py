@@ -40,9 +40,9 @@ async def test_a_listener_that_is_lost_is_replaced_and_says_so(
                 " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
             )
             assert len(ended) == 1
-            assert await asyncio.wait_for(told.get(), 10) is None
+            assert await asyncio.wait_for(told.get(), 60) is None
             await persistence.signals.send_custom("i", CustomSignal("c"), when=OPEN, at=START)
-            assert await asyncio.wait_for(told.get(), 10) == ["i"]
+            assert await asyncio.wait_for(told.get(), 60) == ["i"]
     await stranger.close()
 
     assert "the connection was lost" in caplog.text
@@ -115,7 +115,7 @@ async def test_a_listener_that_is_lost_says_that_something_may_be_launchable(url
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
         )
-        await asyncio.wait_for(told.get(), 10)
+        await asyncio.wait_for(told.get(), 60)
         await persistence.instances.create(NewInstance("i", "t"), at=START)
-        await asyncio.wait_for(told.get(), 10)
+        await asyncio.wait_for(told.get(), 60)
     await stranger.close()

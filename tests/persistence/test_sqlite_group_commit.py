@@ -369,7 +369,7 @@ async def test_what_fails_to_confirm_a_group_fails_its_callers(
     steps = StepThread(commit_together, confirm=confirm)
     steps.opened(connection, thread)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         failed = await asyncio.gather(
             *(steps.run(keep(number)) for number in (1, 2)), return_exceptions=True
         )

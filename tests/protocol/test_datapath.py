@@ -53,7 +53,7 @@ async def _received(sock: socket.socket, sent: list[bytes]) -> list[bytes]:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for data in sent:
                 sender.sendto(data, sock.getsockname())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             # Only the receiver knows of datagrams.
             while len(notes) < sum(  # noqa: ASYNC110  As said.
                 len(data) <= LARGEST_DATAGRAM for data in sent
@@ -94,7 +94,7 @@ async def test_what_takes_long_leaves_the_rest_to_the_next_turn(sock: socket.soc
         for _ in range(3):
             sender.sendto(b"dear", sock.getsockname())
     iterations = [0]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while iterations[-1] < 3:
             await asyncio.sleep(0)
             iterations.append(len(slow.notes))

@@ -61,7 +61,7 @@ def send_one(client: RawClient, data: bytes) -> None:
 
 async def ended(client: RawClient) -> int:
     """Wait until the server has closed the connection; return its code."""
-    await asyncio.wait_for(client.wait_closed(), 10.0)
+    await asyncio.wait_for(client.wait_closed(), 60.0)
     return next(one.error_code for one in client.events if isinstance(one, ConnectionTerminated))
 
 
@@ -76,7 +76,7 @@ def peer(port: int) -> Iterator[socket.socket]:
 
 async def answer(sock: socket.socket) -> bytes:
     """Return the next datagram that comes back."""
-    return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 2000), 10.0)
+    return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 2000), 60.0)
 
 
 def close_code(data: bytes, cid: bytes) -> int:

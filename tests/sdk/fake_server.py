@@ -122,7 +122,7 @@ class FakeServer:
 
     async def asked(self, kind: str) -> RpcRequest:
         """Wait for the next request of a kind."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 request = await self.received.get()
                 if request.WhichOneof("request") == kind:

@@ -17,7 +17,7 @@ class LogWatch(logging.Handler):
         self._new.set()
 
     async def seen(self, text: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(text in line for line in self.lines):
                 self._new.clear()
                 await self._new.wait()

@@ -13,6 +13,6 @@ def instance(server: ServerProcess, instance_id: str = "i-1") -> Client:
             server_addr=f"127.0.0.1:{server.port}",
             skip_cert_verification=True,
             # A third of it passes before a server that was killed is given up.
-            request_timeout_ms=9000,
+            request_timeout_ms=24_000,
         )
     )

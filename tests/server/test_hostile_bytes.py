@@ -129,7 +129,7 @@ async def test_a_frame_without_progress_is_refused_and_the_connection_lives() ->
             half = client.raw_stream()
             half.write(STATUS[:-1])
 
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 assert await half.ended() == Reset(1)
                 await half.until(lambda stream: stream.stopped is not None)
             assert half.stopped == 1

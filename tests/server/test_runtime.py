@@ -57,7 +57,7 @@ async def test_a_place_is_free_when_its_connection_is_gone(settings: Made) -> No
     async with CoreRuntime(settings(max_concurrent_instances=1)) as runtime:
         async with connected(runtime.address[1]) as wire:
             await wire.register("i-1")
-        async with connected(runtime.address[1]) as wire, asyncio.timeout(10):
+        async with connected(runtime.address[1]) as wire, asyncio.timeout(60):
             while not (await wire.register("i-2")).success:
                 pass
 

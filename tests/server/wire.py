@@ -66,7 +66,7 @@ def response_in(frame: bytes) -> pb.RpcResponse:
 @asynccontextmanager
 async def connected(port: int) -> AsyncIterator[Wire]:
     """Connect to a server on this machine, whatever certificate it has."""
-    settings = ClientSettings(host="127.0.0.1", port=port, verify=False)
+    settings = ClientSettings(host="127.0.0.1", port=port, verify=False, connect_timeout=60.0)
     async with await connect_quic(settings) as connection:
         yield Wire(connection)
 

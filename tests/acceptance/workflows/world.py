@@ -88,7 +88,7 @@ class World(ThreadingHTTPServer):
     def book(self, kind: str, key: str, asked: Any) -> tuple[int, Any]:
         """Do what is asked, once a key unless it is rude."""
         with self._crowd:
-            self._crowd.wait_for(lambda: self.most_at_once >= self.company, timeout=5)
+            self._crowd.wait_for(lambda: self.most_at_once >= self.company, timeout=30)
         if kind == "model":
             return 200, MOVES[len(asked) - 1]
         if asked.get("item") in self.sold_out:

@@ -135,7 +135,7 @@ async def test_what_is_held_is_answered_when_the_environment_ends(world: World) 
         assert not waiting.done()
         assert not claiming.done()
         core.end()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(50):
             await asyncio.wait([waiting, claiming])
 
         assert given(claiming) == []

@@ -10,7 +10,7 @@ import pytest
 from runtara_management_sdk.loop import LoopThread
 from runtara_sdk.errors import ClientNotOpen
 
-GENEROUS = 10.0
+GENEROUS = 60.0
 
 
 @pytest.fixture

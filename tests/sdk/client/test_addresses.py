@@ -79,7 +79,7 @@ async def test_the_server_that_worked_last_is_tried_first(
     """A reconnect doesn't wait for the dead one again, whatever the order they were given in."""
     living = FakeServer()
     async with listening(living) as there:
-        given = settings(server_addr=f"{dead},{there}", connect_timeout_ms=1000)
+        given = settings(server_addr=f"{dead},{there}", connect_timeout_ms=3000)
         async with Client(given) as client:
             await client.get_status()
             living.hang_up()
@@ -87,7 +87,7 @@ async def test_the_server_that_worked_last_is_tried_first(
             await client.get_status()
             took = asyncio.get_running_loop().time() - began
 
-    assert took < 1
+    assert took < 3
     assert len(living.connections) == 2
 
 

@@ -59,7 +59,7 @@ async def test_every_call_says_that_the_client_is_not_open() -> None:
         "client = runtara_sdk.Client(runtara_sdk.Settings(instance_id='i', tenant_id='t'))\n"
         f"for call in {CALLS}:\n"
         "    try:\n"
-        "        asyncio.run(asyncio.wait_for(eval('client.' + call), 10))\n"
+        "        asyncio.run(asyncio.wait_for(eval('client.' + call), 60))\n"
         "    except runtara_sdk.ClientNotOpen:\n"
         "        print(call)\n"
     )

@@ -106,7 +106,7 @@ async def test_a_server_that_cannot_wait_is_asked_once_a_second(
     began = loop.time()
 
     assert (await client.poll_signals(wait=30)).signal is not None
-    assert 1 <= loop.time() - began < 10
+    assert 1 <= loop.time() - began < 29
     assert len(server.requests) == 2
 
 
@@ -185,7 +185,7 @@ async def test_a_server_that_knows_of_one_checkpoint_is_asked_for_each(
     assert await client.poll_signals("a", also=["b"], wait=30) == Pending(
         custom_signals={"b": b"b"}
     )
-    assert 1 <= loop.time() - began < 10
+    assert 1 <= loop.time() - began < 29
     named = [request.poll_signals.checkpoint_id for request in server.requests]
     assert named == ["a", "a", "b", "a", "b"]
 

@@ -55,7 +55,7 @@ async def client(shared_server: ServerProcess, instance_id: str) -> AsyncIterato
 
 
 async def until_asleep(client: Client) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await client.get_status()).status is not InstanceStatus.SUSPENDED:
             pass
 
@@ -68,7 +68,7 @@ async def test_a_sleep_lasts_as_long_as_asked_and_once(client: Client) -> None:
     slept = loop.time() - began
     await client.sleep(timedelta(hours=1), "nap")
 
-    assert 0.3 <= slept < 10
+    assert 0.3 <= slept < 60
     assert await client.get_checkpoint("nap") == b"s"
     assert (await client.get_status()).status is InstanceStatus.RUNNING
 
@@ -87,13 +87,13 @@ async def test_a_sleep_outlives_the_server_that_held_it(
     await shared_server.start()
     await sleep
 
-    assert 5 <= loop.time() - began < 20
+    assert 5 <= loop.time() - began < 60
 
 
 async def test_a_process_whose_other_branches_work_on_keeps_running(client: Client) -> None:
     """Its deadline is kept all the same."""
-    nap = asyncio.create_task(client.sleep(60, "nap", keep_running=True))
-    async with asyncio.timeout(10):
+    nap = asyncio.create_task(client.sleep(600, "nap", keep_running=True))
+    async with asyncio.timeout(60):
         while await client.get_checkpoint("nap") is None:
             pass
 
@@ -101,7 +101,7 @@ async def test_a_process_whose_other_branches_work_on_keeps_running(client: Clie
     entries = {entry.checkpoint_id: entry async for entry in client.list_checkpoints()}
     wake_at = entries["nap"].wake_at
     assert wake_at is not None
-    assert timedelta(seconds=40) < wake_at - datetime.now(UTC) <= timedelta(seconds=60)
+    assert timedelta(seconds=500) < wake_at - datetime.now(UTC) <= timedelta(seconds=600)
     nap.cancel()
     with pytest.raises(asyncio.CancelledError):
         await nap
@@ -115,7 +115,7 @@ async def test_a_cancel_ends_a_sleep_and_is_acknowledged(
     await until_asleep(client)
 
     await send(instance_id=instance_id, signal=SentSignal(SentType.CANCEL, b"why"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await sleep
     assert (await client.poll_signals()).signal == Signal(SignalType.CANCEL, b"why")
     await client.acknowledge(SignalType.CANCEL)
@@ -131,7 +131,7 @@ async def test_a_poll_hears_a_signal_as_it_is_sent(
     poll = asyncio.create_task(client.poll_signals(wait=30))
     await client.heartbeat()
     await send(instance_id=instance_id, signal=SentSignal(SentType.PAUSE))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         pending = await poll
 
     assert pending == Pending(signal=Signal(SignalType.PAUSE))
@@ -152,7 +152,7 @@ async def test_a_custom_signal_is_for_its_checkpoint_and_for_good(
     await SendCustomSignal(persistence.signals, SystemClock())(
         instance_id=instance_id, signal=CustomSignal("approval", b"yes")
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await poll == Pending(custom_signal=b"yes")
 
     assert await client.poll_signals("approval", wait=30) == Pending(custom_signal=b"yes")
@@ -165,7 +165,7 @@ async def test_a_wait_for_nothing_ends_when_it_is_over(client: Client) -> None:
     began = loop.time()
 
     assert await client.poll_signals(wait=0.2) == Pending()
-    assert 0.2 <= loop.time() - began < 10
+    assert 0.2 <= loop.time() - began < 60
 
 
 async def test_a_successor_ends_what_its_predecessor_waits_for(
@@ -176,7 +176,7 @@ async def test_a_successor_ends_what_its_predecessor_waits_for(
     poll = asyncio.create_task(client.poll_signals(wait=60))
     await until_asleep(client)
 
-    async with instance(shared_server, instance_id) as successor, asyncio.timeout(10):
+    async with instance(shared_server, instance_id) as successor, asyncio.timeout(60):
         await successor.register()
         outcomes = await asyncio.gather(sleep, poll, return_exceptions=True)
 

@@ -45,7 +45,7 @@ class Core:
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait for something to be true of the polls."""
-        async with asyncio.timeout(10), self.stir:
+        async with asyncio.timeout(60), self.stir:
             await self.stir.wait_for(is_so)
 
     async def listening(self, number: int) -> None:

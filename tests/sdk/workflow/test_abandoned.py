@@ -109,7 +109,7 @@ async def test_a_step_that_ends_beside_a_sleep_releases_the_process() -> None:
     async def gathering() -> None:
         await asyncio.gather(sleep("3d"), slow())
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await life(gathering, Core()) == SUSPENDED
 
 
@@ -134,7 +134,7 @@ async def test_a_run_can_be_ended_in_any_iteration_of_the_loop(iterations: int) 
         await asyncio.sleep(0)
     running.cancel()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.wait({running})
 
 

@@ -55,7 +55,7 @@ async def cancelled_in(flow: Workflow[[], Any], hanging: int = 1) -> tuple[Ended
     for _ in range(hanging):
         await probe.begun.acquire()
     await core.tell(SignalType.CANCEL)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         ended = await task
         await replayed(flow, core, ended)
     return ended, core

@@ -63,7 +63,7 @@ def departing(workflow: Workflow[..., Any], core: Core) -> Departing:
 
 async def left(running: "asyncio.Task[object]") -> None:
     """See the run end as it was asked to."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(Asked):
             await running
 
@@ -79,7 +79,7 @@ async def left_at(
             departure.ask(Asked())
         return False
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         try:
             return await execute(
                 workflow, MemoryStore(core, ask), clock=core.clock, departure=departure

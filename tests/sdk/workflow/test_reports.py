@@ -115,7 +115,7 @@ async def test_a_retry_says_why_and_a_step_at_work_that_nothing_is_awaited() -> 
 
     @step
     async def until_told() -> None:
-        async with asyncio.timeout(10), core.stir:
+        async with asyncio.timeout(60), core.stir:
             await core.stir.wait_for(lambda: len(core.reports) > 1)
 
     @workflow(suspend_after="2h")

@@ -52,7 +52,11 @@ def main() -> NoReturn:
     location = Location(Way(told["way"]), told["location"], told["shown"])
     if told.get("forks"):
         preload(location)
-        channel = forked(channel)
+        try:
+            channel = forked(channel)
+        except ConnectionError:
+            # The worker has ended; the kernel ends the forked processes with this one.
+            os._exit(0)
     with suppress(ConnectionError):
         asyncio.run(_serve(channel, location, workflows))
     # No frame of user code is unwound: the instances go on in other processes.
