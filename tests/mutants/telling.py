@@ -17,7 +17,7 @@ TELLING = (
     ),
     Mutant(
         "One never heard of is silent since its creation, not its start.",
-        "runtara_persistence/sqlite/sql/instances.sql",
+        "runtara_persistence/transactions/sql/instances.sql",
         "inactive_since",
         "AND coalesce(last_activity_at, started_at, created_at) < :since",
         "AND coalesce(last_activity_at, created_at) < :since",

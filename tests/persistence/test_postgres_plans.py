@@ -75,7 +75,6 @@ INDEXES = {
     },
     "instances": {
         "register": "instances_pkey",
-        "run_state": "instances_pkey",
         "mark_active": "instances_pkey",
         "finish": "instances_pkey",
         "prune": "idx_instances_finished",
@@ -86,7 +85,6 @@ INDEXES = {
         "page.of_workflow": "idx_instances_workflow",
         "page.blocked": "idx_instances_blocked",
         "count.of_parent": "idx_instances_parent",
-        "inactive_since": "idx_instances_status",
     },
     "signals": {
         "pending": "pending_checkpoint_signals_instance_id_checkpoint_id_key",
@@ -97,10 +95,11 @@ INDEXES = {
 }
 
 SHARED_INDEXES = {
+    "instances": {"run_state": "instances_pkey", "inactive_since": "idx_instances_status"},
     "reopening": {
         "children": "idx_instances_parent",
         "set_aside.attempts": "idx_checkpoints_retry_attempts",
-    }
+    },
 }
 
 

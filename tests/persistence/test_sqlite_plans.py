@@ -15,7 +15,10 @@ from runtara_persistence.sqlite.persistence import SqlitePersistence
 
 SQLITE = "runtara_persistence.sqlite"
 FILES = ("instances", "checkpoints", "events", "signals", "claims")
-SHARED = ("copying", "deleting", "forking", "intervening", "moves", "reopening")
+SHARED = (
+    *("copying", "deleting", "forking", "instances", "intervening", "launches", "moves"),
+    "reopening",
+)
 EVERY = [
     *((file, name) for file in FILES for name in queries.load(SQLITE, f"{file}.sql")),
     *((file, name) for file in SHARED for name in queries.shared(f"{file}.sql")),
@@ -32,10 +35,8 @@ async def schema(persistence: SqlitePersistence, path: str) -> AsyncIterator[sql
 
 def plan(connection: sqlite3.Connection, file: str, name: str) -> list[str]:
     """Tell the steps SQLite will take for a query."""
-    if file in SHARED:
-        query = queries.shared(f"{file}.sql")[name].sqlite
-    else:
-        query = queries.load(SQLITE, f"{file}.sql")[name]
+    shared = queries.shared(f"{file}.sql") if file in SHARED else {}
+    query = shared[name].sqlite if name in shared else queries.load(SQLITE, f"{file}.sql")[name]
     assert query is not None
     values = dict.fromkeys(re.findall(r":([a-z_]+)", query))
     return [detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]

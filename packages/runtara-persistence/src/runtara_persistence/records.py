@@ -81,6 +81,11 @@ def _instance(kind: type[T], row: Row) -> T:
     return record(kind, row, status=InstanceStatus(row["status"]), run=row["run_epoch"])
 
 
+def run_state(row: Row) -> model.RunState:
+    """Build an instance's state and run."""
+    return model.RunState(State(row["state"]), row["run_epoch"])
+
+
 def claimed(row: Row) -> model.Claimed:
     """Build the record of a claimed instance that its claimer needs to launch it."""
     return record(model.Claimed, row, run=row["run_epoch"])

@@ -88,7 +88,7 @@ class PostgresCheckpoints(OnDatabase):
         if not found:
             return model.Slept(before=None)
         [row] = found
-        before = rows.run_state(row)
+        before = records.run_state(row)
         if not row["is_admitted"]:
             return model.Slept(before)
         if row["after"] is None:
@@ -114,7 +114,7 @@ class PostgresCheckpoints(OnDatabase):
             at,
             is_repeatable=True,
         )
-        return rows.run_state(found[0]) if found else None
+        return records.run_state(found[0]) if found else None
 
     async def page(
         self,

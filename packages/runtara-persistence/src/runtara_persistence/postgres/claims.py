@@ -44,7 +44,7 @@ class PostgresClaims(OnDatabase):
             claim.until,
             is_repeatable=True,
         )
-        return {row["instance_id"]: rows.run_state(row) for row in found}
+        return {row["instance_id"]: records.run_state(row) for row in found}
 
     async def release(self, token: str, instance_ids: Collection[str], *, at: datetime) -> set[str]:
         left = await self._database.write(
@@ -66,4 +66,4 @@ class PostgresClaims(OnDatabase):
         if not found:
             return Woken(before=None, woken=False)
         [row] = found
-        return Woken(rows.run_state(row), row["woken"], row["claimed_until"])
+        return Woken(records.run_state(row), row["woken"], row["claimed_until"])

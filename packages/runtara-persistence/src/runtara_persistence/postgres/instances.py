@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         InstanceFilter,
         InstanceSummary,
         NewChild,
-        NewInstance,
         Registered,
         Registration,
         Report,
@@ -68,7 +67,7 @@ class PostgresInstances(OnDatabase, InstanceTransactions):
             if row["state"] is not None:
                 run = row["run_epoch"] if new_run is None else new_run
                 return model.Registered(
-                    rows.run_state(row),
+                    records.run_state(row),
                     row["tenant_id"],
                     row["checkpoint_exists"],
                     run,
@@ -85,12 +84,6 @@ class PostgresInstances(OnDatabase, InstanceTransactions):
         values.check_storable("instance_id", instance_id)
         found = await self._database.read("read an instance", _SQL["get"], instance_id)
         return records.instance(found[0]) if found else None
-
-    async def run_state(self, instance_id: str) -> RunState | None:
-        found = await self._database.read(
-            "read an instance's status", _SQL["run_state"], instance_id
-        )
-        return rows.run_state(found[0]) if found else None
 
     async def mark_active(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         # One entry for each instance, of its caller with the newest run: if any is current, it is.
@@ -123,19 +116,7 @@ class PostgresInstances(OnDatabase, InstanceTransactions):
             at,
             is_repeatable=True,
         )
-        return rows.run_state(found[0]) if found else None
-
-    async def create(self, new: NewInstance, *, at: datetime) -> bool:
-        created = await self._database.write(
-            "create an instance",
-            _SQL["create"],
-            new.instance_id,
-            new.tenant_id,
-            at,
-            new.input,
-            new.workflow,
-        )
-        return bool(created)
+        return records.run_state(found[0]) if found else None
 
     async def start_child(
         self, caller: Caller, child: NewChild, *, when: Condition, at: datetime
@@ -156,7 +137,7 @@ class PostgresInstances(OnDatabase, InstanceTransactions):
             if not found:
                 return model.ChildStarted(before=None)
             [row] = found
-            before = rows.run_state(row)
+            before = records.run_state(row)
             if row["is_created"] or not before.admits(caller, when):
                 return model.ChildStarted(before, created=row["is_created"])
             if row["is_known"]:
@@ -167,12 +148,6 @@ class PostgresInstances(OnDatabase, InstanceTransactions):
         values.check_storable("instance_id", instance_id)
         found = await self._database.read("read an instance's input", _SQL["input"], instance_id)
         return found[0]["input"] if found else None
-
-    async def run_states(self, instance_ids: Collection[str]) -> Mapping[str, RunState]:
-        found = await self._database.read(
-            "read the statuses of instances", _SQL["run_states"], list(instance_ids)
-        )
-        return {row["instance_id"]: rows.run_state(row) for row in found}
 
     async def page(
         self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
@@ -187,13 +162,6 @@ class PostgresInstances(OnDatabase, InstanceTransactions):
         query = _SQL[f"count.{stored.kind(which)}"]
         [row] = await self._database.read_much("count instances", query, *_of(which))
         return int(row["count"])
-
-    async def inactive_since(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
-        values.check_limit(limit)
-        found = await self._database.read(
-            "find silent instances", _SQL["inactive_since"], since, limit
-        )
-        return [records.summary(row) for row in found]
 
     async def finish(
         self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
@@ -213,7 +181,7 @@ class PostgresInstances(OnDatabase, InstanceTransactions):
             at,
             *model.ending_signal(caller.instance_id, ending),
         )
-        return rows.run_state(found[0]) if found else None
+        return records.run_state(found[0]) if found else None
 
     async def block(
         self, caller: Caller, reason: str, *, when: Condition, at: datetime
@@ -228,7 +196,7 @@ class PostgresInstances(OnDatabase, InstanceTransactions):
             reason,
             MOVES[Move.BLOCK].target.status,
         )
-        return rows.run_state(found[0]) if found else None
+        return records.run_state(found[0]) if found else None
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from runtara_domain import values
-from runtara_domain.status import State
 from runtara_persistence import queries, records
 from runtara_persistence.postgres.database import OnDatabase, transact
 from runtara_persistence.postgres.transactor import run_transaction
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
         InstanceStart,
         Judge,
         Offer,
-        OpenLaunch,
         Started,
     )
     from runtara_domain.model.stored_launches import Launch, LaunchFilter
@@ -122,12 +120,6 @@ class PostgresLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions)
         from runtara_persistence.postgres import closing
 
         return await closing.close(connection, asked.closing, asked.judge, asked.at)
-
-    async def open_launches(self, environment_id: str, *, at: datetime) -> Sequence[OpenLaunch]:
-        found = await self._database.read(
-            "read open launches", _SQL["open_launches"], environment_id, at
-        )
-        return [records.open_launch(row, State(row["state"]), at) for row in found]
 
     async def copy(self, instance_id: str) -> Copied | None:
         from runtara_persistence.transactions import copying

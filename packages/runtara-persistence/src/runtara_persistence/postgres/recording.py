@@ -13,7 +13,7 @@ from runtara_domain.model import Ending, EventType, Recorded, ending_signal
 from runtara_domain.model.reopening import REOPENED
 from runtara_domain.record import record
 from runtara_domain.status import MOVES, Move, SignalType, State, settle
-from runtara_persistence import queries
+from runtara_persistence import queries, records
 from runtara_persistence.postgres import rows
 
 if TYPE_CHECKING:
@@ -125,15 +125,15 @@ def _details(event: Event) -> tuple[object, ...]:
 def _appended(row: asyncpg.Record) -> Recorded:
     if row["state"] is None:
         return Recorded(before=None)
-    before = rows.run_state(row)
+    before = records.run_state(row)
     return Recorded(before, after=before.state if row["is_admitted"] else None)
 
 
 def _ended(row: asyncpg.Record, state: State) -> Recorded:
     is_ended = row["is_repeated"] or row["is_admitted"]
-    return Recorded(rows.run_state(row), row["is_repeated"], state if is_ended else None)
+    return Recorded(records.run_state(row), row["is_repeated"], state if is_ended else None)
 
 
 def _suspended(row: asyncpg.Record) -> Recorded:
     after = None if row["after"] is None else State(row["after"])
-    return Recorded(rows.run_state(row), after=after)
+    return Recorded(records.run_state(row), after=after)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from runtara_domain import model
-from runtara_domain.status import SignalType, State
+from runtara_domain.status import SignalType
 
 if TYPE_CHECKING:
     from runtara_domain.status import Condition
@@ -21,11 +21,6 @@ def states(when: Condition) -> list[str]:
 def states_text(when: Condition) -> str:
     """Turn a condition into text, as one element of an array of conditions."""
     return ",".join(states(when))
-
-
-def run_state(row: asyncpg.Record) -> model.RunState:
-    """Build an instance's state and run from the columns `state` and `run_epoch`."""
-    return model.RunState(State(row["state"]), row["run_epoch"])
 
 
 def signal(row: asyncpg.Record) -> model.Signal | None:

@@ -15,7 +15,7 @@ from runtara_domain.error import DatabaseError
 from runtara_domain.model import RunState, Saved
 from runtara_domain.record import record
 from runtara_domain.status import MOVES, Move, State
-from runtara_persistence import queries
+from runtara_persistence import queries, records
 from runtara_persistence.batcher import TaskBatcher, Waiting
 from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.driver_errors import is_of_one_step
@@ -123,7 +123,7 @@ async def save_alone(database: Database, save: Save) -> Saved:
         found = await database.write(_ATTEMPT, _SQL["save.alone"], *_values(save), *_ALIKE)
         if not found:
             return Saved(before=None)
-        before = before or rows.run_state(found[0])
+        before = before or records.run_state(found[0])
         if (outcome := _judged(found[0], before)) is not None:
             return outcome
     instance_id, checkpoint_id = save.key
@@ -151,7 +151,7 @@ def _in_turn(saves: Sequence[Save], outcomes: Sequence[Saved | None]) -> Iterato
 def _outcome(row: asyncpg.Record) -> Saved | None:
     if row["is_held"]:
         return None
-    return Saved(None) if row["state"] is None else _judged(row, rows.run_state(row))
+    return Saved(None) if row["state"] is None else _judged(row, records.run_state(row))
 
 
 def _judged(row: asyncpg.Record, before: RunState) -> Saved | None:

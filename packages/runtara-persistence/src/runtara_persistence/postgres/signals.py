@@ -17,7 +17,7 @@ from runtara_domain.model import (
     ending_signal,
 )
 from runtara_domain.status import Condition, SignalType, State, acknowledge, replaces
-from runtara_persistence import queries
+from runtara_persistence import queries, records
 from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import OnDatabase, Records
 
@@ -56,7 +56,7 @@ class PostgresSignals(OnDatabase):
         if not found:
             return Pending(before=None)
         [row] = found
-        before = rows.run_state(row)
+        before = records.run_state(row)
         if before.state.is_final or before.supersedes(caller):
             return Pending(before)
         return Pending(before, rows.signal(row), rows.custom_signals(row))
@@ -80,7 +80,7 @@ class PostgresSignals(OnDatabase):
             return Acknowledged(before=None)
         [row] = found
         after = None if row["after"] is None else State(row["after"])
-        return Acknowledged(rows.run_state(row), after)
+        return Acknowledged(records.run_state(row), after)
 
     async def send(
         self, instance_id: str, signal: Signal, *, when: Condition, at: datetime
@@ -118,4 +118,4 @@ def _told_if_cancelled(instance_id: str) -> tuple[str, bytes]:
 
 
 def _delivered(found: Records) -> Delivered:
-    return Delivered(rows.run_state(found[0]), found[0]["stands"]) if found else Delivered(None)
+    return Delivered(records.run_state(found[0]), found[0]["stands"]) if found else Delivered(None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         InstanceFilter,
         InstanceSummary,
         NewChild,
-        NewInstance,
         Registration,
         Report,
         RunState,
@@ -104,10 +103,6 @@ class SqliteInstances(OnDatabase, InstanceTransactions):
         values.check_storable("instance_id", instance_id)
         return rows.first(connection, _SQL["get"], {"instance_id": instance_id}, records.instance)
 
-    @read("read how an instance stands")
-    def run_state(self, connection: sqlite3.Connection, instance_id: str) -> RunState | None:
-        return moves.run_state(connection, instance_id)
-
     @write("note activity")
     def mark_active(
         self, connection: sqlite3.Connection, callers: Collection[Caller], *, at: datetime
@@ -141,17 +136,6 @@ class SqliteInstances(OnDatabase, InstanceTransactions):
             connection.execute(_SQL["report"], said)
         return before
 
-    @write("create an instance")
-    def create(self, connection: sqlite3.Connection, new: NewInstance, *, at: datetime) -> bool:
-        created = {
-            "instance_id": new.instance_id,
-            "tenant_id": new.tenant_id,
-            "input": new.input,
-            "workflow": new.workflow,
-            "at": to_text(at),
-        }
-        return connection.execute(_SQL["create"], created).rowcount == 1
-
     @write("start a child")
     def start_child(
         self,
@@ -169,14 +153,6 @@ class SqliteInstances(OnDatabase, InstanceTransactions):
         values.check_storable("instance_id", instance_id)
         row = connection.execute(_SQL["input"], {"instance_id": instance_id}).fetchone()
         return None if row is None else row[0]
-
-    @read("read how instances stand")
-    def run_states(
-        self, connection: sqlite3.Connection, instance_ids: Collection[str]
-    ) -> Mapping[str, RunState]:
-        asked = {"instance_ids": json.dumps(list(instance_ids))}
-        found = connection.execute(_SQL["run_states"], asked)
-        return {instance_id: rows.run_state(*columns) for instance_id, *columns in found}
 
     @read("list instances")
     def page(
@@ -201,14 +177,6 @@ class SqliteInstances(OnDatabase, InstanceTransactions):
         query = _SQL[f"count.{stored.kind(which)}"]
         [found] = connection.execute(query, records.columns(which)).fetchone()
         return int(found)
-
-    @read("find silent instances")
-    def inactive_since(
-        self, connection: sqlite3.Connection, since: datetime, *, limit: int = 100
-    ) -> list[InstanceSummary]:
-        values.check_limit(limit)
-        asked = {"since": to_text(since), "limit": limit}
-        return rows.found(connection, _SQL["inactive_since"], asked, records.summary)
 
     @write_and_tell("finish an instance")
     def finish(

@@ -6,11 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from runtara_domain import values
-from runtara_domain.status import InstanceStatus, State
 from runtara_persistence import queries, records
 from runtara_persistence.sqlite import claiming, instance_views, rows
 from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
@@ -29,11 +27,9 @@ if TYPE_CHECKING:
         InstanceStart,
         Judge,
         Offer,
-        OpenLaunch,
         Started,
     )
     from runtara_domain.model.stored_launches import Launch, LaunchFilter
-    from runtara_persistence.records import Row
 
 _SQL = queries.load("runtara_persistence.sqlite", "launches.sql")
 
@@ -101,14 +97,6 @@ class SqliteLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions):
 
         return closing.close(connection, heard, closing_, judge, at)
 
-    @read("read open launches")
-    def open_launches(
-        self, connection: sqlite3.Connection, environment_id: str, *, at: datetime
-    ) -> Sequence[OpenLaunch]:
-        asked = {"environment_id": environment_id, "at": to_text(at)}
-        build = partial(_open_launch, at=at)
-        return rows.found(connection, _SQL["open_launches"], asked, build)
-
     @read("take a copy of an instance")
     def copy(self, connection: sqlite3.Connection, instance_id: str) -> Copied | None:
         from runtara_persistence.transactions import copying
@@ -148,7 +136,3 @@ class SqliteLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions):
     ) -> InstanceView | None:
         values.check_storable("instance_id", instance_id)
         return instance_views.view(connection, instance_id, at, tenant_limit)
-
-
-def _open_launch(row: Row, at: datetime) -> OpenLaunch:
-    return records.open_launch(row, State.of(InstanceStatus(row["status"]), row["sleep_until"]), at)

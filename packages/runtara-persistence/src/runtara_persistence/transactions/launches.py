@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from runtara_domain import values
-from runtara_persistence.transactions.transaction import Transacting, transact
+from runtara_domain.status import State
+from runtara_persistence import queries, records
+from runtara_persistence.transactions.transaction import Transacting, fetch, transact
 
 if TYPE_CHECKING:
     from runtara_domain.model.instance_copies import InstanceCopy, PutCopy
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
         Stop,
         Stopped,
     )
-    from runtara_domain.status import State
+    from runtara_domain.model.launches import OpenLaunch
     from runtara_persistence.transactions.transaction import Transaction
+
+_SQL = queries.shared("launches.sql")
 
 
 class LaunchTransactions(Transacting):
@@ -32,6 +36,13 @@ class LaunchTransactions(Transacting):
 
     A step's module is imported when the step is used: listing instances, for one, needs none.
     """
+
+    @transact("read open launches", only_reads=True)
+    def open_launches(
+        self, environment_id: str, *, at: datetime
+    ) -> Transaction[Sequence[OpenLaunch]]:
+        found = yield from fetch(_SQL["open_launches"], environment_id=environment_id, at=at)
+        return [records.open_launch(row, State(row["state"]), at) for row in found]
 
     @transact("stop an instance")
     def stop(self, stop: Stop, *, at: datetime) -> Transaction[Stopped]:

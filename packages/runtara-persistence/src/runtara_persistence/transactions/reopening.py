@@ -10,14 +10,13 @@ from runtara_domain.model import (
     Ending,
     FormerEnding,
     Reopened,
-    RunState,
     child_signal_id,
     ending_signal,
 )
 from runtara_domain.model.children import MAX_HEARD_OUTPUT_BYTES
 from runtara_domain.model.reopening import SET_ASIDE, aside_suffix
 from runtara_domain.status import MOVES, Move, State
-from runtara_persistence import queries
+from runtara_persistence import queries, records
 from runtara_persistence.transactions.moves import lock_parent, supersede
 from runtara_persistence.transactions.transaction import execute_many, fetch, first
 
@@ -36,7 +35,7 @@ def reopen(asked: Reopening, when: Condition, at: datetime) -> Transaction[Reope
     row = yield from first(_SQL["lock"], instance_id=instance_id)
     if row is None:
         return Reopened(before=None)
-    before = RunState(State(row["state"]), row["run_epoch"])
+    before = records.run_state(row)
     if before.state not in when:
         return Reopened(before, before.run)
     former = FormerEnding(before.state, row["finished_at"], row["output"], row["error"]).event(at)
@@ -64,6 +63,8 @@ def _hear_children(instance_id: str, at: datetime) -> Transaction[None]:
     # One byte more than the limit, so that an output that is too long for a signal is noticed.
     most_bytes = MAX_HEARD_OUTPUT_BYTES + 1
     children = yield from fetch(_SQL["children"], instance_id=instance_id, most_bytes=most_bytes)
+    if not children:
+        return
     still_open = [child_signal_id(row["instance_id"]) for row in children if row["is_open"]]
     yield from fetch(_SQL["forget_children"], instance_id=instance_id, signal_ids=still_open)
     endings = [

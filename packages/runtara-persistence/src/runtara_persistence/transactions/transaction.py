@@ -75,8 +75,9 @@ def only(statement: Statement, /, **parameters: object) -> Transaction[Row]:
 def execute_many(
     statement: Statement, batch: Sequence[Mapping[str, object]], /
 ) -> Transaction[None]:
-    """Execute a statement once for each of these parameters."""
-    yield Query(statement, batch=batch)
+    """Execute a statement once for each of these parameters; there may be none."""
+    if batch:
+        yield Query(statement, batch=batch)
 
 
 class Transactor(Protocol):

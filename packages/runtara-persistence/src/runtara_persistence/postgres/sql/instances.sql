@@ -117,13 +117,6 @@ SELECT
 FROM instances
 WHERE instance_id = $1;
 
--- name: run_state
-SELECT
-    -- include: state,
-    run_epoch
-FROM instances
-WHERE instance_id = $1;
-
 -- name: mark_active
 WITH heard AS (
     SELECT * FROM unnest($1::text[], $2::bigint[]) AS h (instance_id, run)
@@ -166,12 +159,6 @@ said AS (
 )
 SELECT state, run_epoch
 FROM found;
-
--- name: create
-INSERT INTO instances (instance_id, tenant_id, created_at, input, workflow)
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (instance_id) DO NOTHING
-RETURNING instance_id;
 
 -- name: start_child
 WITH found AS MATERIALIZED (
@@ -226,14 +213,6 @@ LEFT JOIN instances AS known ON known.instance_id = $4;
 SELECT input
 FROM instances
 WHERE instance_id = $1;
-
--- name: run_states
-SELECT
-    instance_id,
-    -- include: state,
-    run_epoch
-FROM instances
-WHERE instance_id = ANY ($1::text[]);
 
 -- name: finish
 WITH
@@ -461,12 +440,3 @@ WHERE parent_id = $4::text
     AND ($2::text IS NULL OR status = $2::text::instance_status)
     AND ($3::text IS NULL OR workflow = $3)
     AND (NOT $5::boolean OR (status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL));
-
--- name: inactive_since
-SELECT
-    -- include: summary
-FROM instances
-WHERE status = 'running'
-    AND coalesce(last_activity_at, started_at, created_at) < $1
-ORDER BY coalesce(last_activity_at, started_at, created_at), instance_id COLLATE "C"
-LIMIT $2;

@@ -73,20 +73,10 @@ SET waits = coalesce(:waits, waits),
     last_activity_at = max(coalesce(last_activity_at, ''), :at)
 WHERE instance_id = :instance_id;
 
--- name: create
-INSERT INTO instances (instance_id, tenant_id, created_at, input, workflow)
-VALUES (:instance_id, :tenant_id, :at, :input, :workflow)
-ON CONFLICT (instance_id) DO NOTHING;
-
 -- name: input
 SELECT CAST(input AS BLOB)
 FROM instances
 WHERE instance_id = :instance_id;
-
--- name: run_states
-SELECT instance_id, status, sleep_until, run_epoch
-FROM instances
-WHERE instance_id IN (SELECT value FROM json_each(:instance_ids));
 
 -- name: page.any
 SELECT
@@ -166,15 +156,6 @@ SELECT count(*)
 -- name: count.of_parent
 SELECT count(*)
 -- include: instances_of_parent;
-
--- name: inactive_since
-SELECT
-    -- include: summary
-FROM instances
-WHERE status = 'running'
-    AND coalesce(last_activity_at, started_at, created_at) < :since
-ORDER BY coalesce(last_activity_at, started_at, created_at), instance_id
-LIMIT :limit;
 
 -- name: prune.find
 SELECT instance_id
