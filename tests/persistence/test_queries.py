@@ -88,6 +88,7 @@ WHERE x = $3"""
     ("text", "in_sqlite"),
     [
         ("SELECT :a::text::instance_status, '::text'", "SELECT :a, '::text'"),
+        ("SELECT x.y::bytea AS y, :a::bytea", "SELECT CAST(x.y AS BLOB) AS y, :a"),
         ("WHERE x = ANY (:ids::text[])", "WHERE x IN (SELECT value FROM json_each(:ids))"),
         ("WHERE x IS DISTINCT FROM y", "WHERE x IS NOT y"),
         ("WHERE x IS NOT DISTINCT FROM y", "WHERE x IS y"),

@@ -7,10 +7,11 @@ that of `transactions/sql`. A comma or semicolon at the end of the line stays be
 The files of `transactions/sql` are for both databases. They are written for PostgreSQL, but with
 parameters by name: `:instance_id`. SQLite gets the same text without what it neither has nor needs:
 casts (`::text`), the collation "C", which is its own, and locks of rows (`FOR UPDATE`), because one
-step writes at a time. `= ANY (:names)` becomes a look-up in a JSON array, and `IS DISTINCT FROM`
-its short form. Where that is not enough, a query or fragment has two texts, of which each says its
-database: `-- name: method.part for sqlite`. A query that only one database needs has one such text:
-the other database does not execute it.
+step writes at a time. The cast of a column to `bytea` stays, because SQLite's column may hold text.
+`= ANY (:names)` becomes a look-up in a JSON array, and `IS DISTINCT FROM` its short form. Where
+that is not enough, a query or fragment has two texts, of which each says its database: `-- name:
+method.part for sqlite`. A query that only one database needs has one such text: the other database
+does not execute it.
 """
 
 import re
@@ -28,7 +29,9 @@ _OPAQUE = r"""(?P<opaque>'[^']*'|"[^"]*"|--[^\n]*)"""
 """Texts and comments, in which nothing is replaced."""
 _PARAMETER = re.compile(_OPAQUE + r"|(?<!:):(?P<name>[a-z_][a-z_0-9]*)")
 _NOT_SQLITE = re.compile(
-    r"""(?P<collation> COLLATE "C")|""" + _OPAQUE + r"|(?P<cast>::[a-z_0-9]+(\[\])?)"
+    r"""(?P<collation> COLLATE "C")|"""
+    + _OPAQUE
+    + r"|(?P<bytes>\b[a-z_.]+)::bytea\b(?!\[)|(?P<cast>::[a-z_0-9]+(\[\])?)"
     r"|(?P<lock>\n *FOR (NO KEY )?(UPDATE|SHARE|KEY SHARE)( OF [a-z_]+)?( SKIP LOCKED)?\b)"
     r"|IS (?P<same>NOT )?(?P<null_safe>DISTINCT FROM)"
     r"|= ANY \(:(?P<array>[a-z_]+)(::text\[\])?\)"
@@ -163,6 +166,8 @@ def _for_sqlite(text: str) -> str:
 def _in_sqlite(found: re.Match[str]) -> str:
     if found["array"] is not None:
         return f"IN (SELECT value FROM json_each(:{found['array']}))"
+    if found["bytes"] is not None:
+        return f"CAST({found['bytes']} AS BLOB)"
     if found["null_safe"] is not None:
         return "IS NOT" if found["same"] is None else "IS"
     return found["opaque"] or ""

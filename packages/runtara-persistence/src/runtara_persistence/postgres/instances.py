@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         Caller,
         ChildStarted,
         Ending,
-        Instance,
         InstanceFilter,
         InstanceSummary,
         NewChild,
@@ -79,11 +78,6 @@ class PostgresInstances(OnDatabase, InstanceTransactions):
             if new_run is not None or not registration.may_create:
                 return model.Registered.of_unknown(registration, new_run or 0)
             # Another has just created it, in a row this statement couldn't see yet.
-
-    async def get(self, instance_id: str) -> Instance | None:
-        values.check_storable("instance_id", instance_id)
-        found = await self._database.read("read an instance", _SQL["get"], instance_id)
-        return records.instance(found[0]) if found else None
 
     async def mark_active(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         # One entry for each instance, of its caller with the newest run: if any is current, it is.
@@ -143,11 +137,6 @@ class PostgresInstances(OnDatabase, InstanceTransactions):
             if row["is_known"]:
                 return model.ChildStarted(before, differs_in=rows.differences(row))
             # Another has just created it, in a row this statement couldn't see yet.
-
-    async def input(self, instance_id: str) -> bytes | None:
-        values.check_storable("instance_id", instance_id)
-        found = await self._database.read("read an instance's input", _SQL["input"], instance_id)
-        return found[0]["input"] if found else None
 
     async def page(
         self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from runtara_domain import values
-from runtara_persistence import queries, records
+from runtara_persistence import queries
 from runtara_persistence.postgres.database import OnDatabase, transact
 from runtara_persistence.postgres.transactor import run_transaction
 from runtara_persistence.transactions.instance_lists import InstanceListTransactions
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         Offer,
         Started,
     )
-    from runtara_domain.model.stored_launches import Launch, LaunchFilter
     from runtara_persistence.batcher import Batcher, Waiting
     from runtara_persistence.postgres.closing_together import Close
     from runtara_persistence.postgres.connection import Connection
@@ -131,15 +130,6 @@ class PostgresLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions)
                 return await run_transaction(connection, copying.take(instance_id))
 
         return await self._database.run("take a copy of an instance", work, is_repeatable=True)
-
-    async def page(
-        self, which: LaunchFilter, *, after: str | None = None, limit: int = 100
-    ) -> Sequence[Launch]:
-
-        values.check_limit(limit)
-        asked = (which.instance_id, which.environment_id, which.open_only, after, limit)
-        found = await self._database.read_much("list launches", _SQL["page"], *asked)
-        return [records.launch(row) for row in found]
 
     async def view(
         self, instance_id: str, *, at: datetime, tenant_limit: int | None = None

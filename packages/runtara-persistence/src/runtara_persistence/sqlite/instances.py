@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         Caller,
         ChildStarted,
         Ending,
-        Instance,
         InstanceFilter,
         InstanceSummary,
         NewChild,
@@ -98,11 +97,6 @@ class SqliteInstances(OnDatabase, InstanceTransactions):
         found = (before, tenant_id, checkpoint_exists, run, given, launch_is_open)
         return Registered(*found, bool(is_blank), rows.signal(signal_type, payload))
 
-    @read("read an instance")
-    def get(self, connection: sqlite3.Connection, instance_id: str) -> Instance | None:
-        values.check_storable("instance_id", instance_id)
-        return rows.first(connection, _SQL["get"], {"instance_id": instance_id}, records.instance)
-
     @write("note activity")
     def mark_active(
         self, connection: sqlite3.Connection, callers: Collection[Caller], *, at: datetime
@@ -147,12 +141,6 @@ class SqliteInstances(OnDatabase, InstanceTransactions):
         at: datetime,
     ) -> ChildStarted:
         return children.start(connection, caller, child, when, to_text(at))
-
-    @read("read the input of an instance")
-    def input(self, connection: sqlite3.Connection, instance_id: str) -> bytes | None:
-        values.check_storable("instance_id", instance_id)
-        row = connection.execute(_SQL["input"], {"instance_id": instance_id}).fetchone()
-        return None if row is None else row[0]
 
     @read("list instances")
     def page(

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runtara_domain import values
-from runtara_persistence import queries, records
-from runtara_persistence.sqlite import claiming, instance_views, rows
+from runtara_persistence import queries
+from runtara_persistence.sqlite import claiming, instance_views
 from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
 from runtara_persistence.sqlite.transactor import run_transaction
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         Offer,
         Started,
     )
-    from runtara_domain.model.stored_launches import Launch, LaunchFilter
 
 _SQL = queries.load("runtara_persistence.sqlite", "launches.sql")
 
@@ -103,27 +102,6 @@ class SqliteLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions):
 
         values.check_storable("instance_id", instance_id)
         return run_transaction(connection, copying.take(instance_id), [])
-
-    @read("list launches")
-    def page(
-        self,
-        connection: sqlite3.Connection,
-        which: LaunchFilter,
-        *,
-        after: str | None = None,
-        limit: int = 100,
-    ) -> Sequence[Launch]:
-        values.check_limit(limit)
-        place = connection.execute(_SQL["page.place"], {"after": after}).fetchone()
-        asked = {
-            "instance_id": which.instance_id,
-            "environment_id": which.environment_id,
-            "open_only": which.open_only,
-            "after": after,
-            "created_at": None if place is None else place[0],
-            "limit": limit,
-        }
-        return rows.found(connection, _SQL["page"], asked, records.launch)
 
     @read("read all of an instance")
     def view(

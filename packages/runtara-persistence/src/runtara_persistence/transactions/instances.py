@@ -11,7 +11,14 @@ from runtara_persistence import queries, records
 from runtara_persistence.transactions.transaction import Transacting, fetch, first, transact
 
 if TYPE_CHECKING:
-    from runtara_domain.model import InstanceSummary, NewInstance, Reopened, Reopening, RunState
+    from runtara_domain.model import (
+        Instance,
+        InstanceSummary,
+        NewInstance,
+        Reopened,
+        Reopening,
+        RunState,
+    )
     from runtara_domain.status import Condition
     from runtara_persistence.transactions.transaction import Transaction
 
@@ -20,6 +27,18 @@ _SQL = queries.shared("instances.sql")
 
 class InstanceTransactions(Transacting):
     """A part of `runtara_domain.ports.instances.Instances`."""
+
+    @transact("read an instance", only_reads=True)
+    def get(self, instance_id: str) -> Transaction[Instance | None]:
+        values.check_storable("instance_id", instance_id)
+        row = yield from first(_SQL["get"], instance_id=instance_id)
+        return None if row is None else records.instance(row)
+
+    @transact("read the input of an instance", only_reads=True)
+    def input(self, instance_id: str) -> Transaction[bytes | None]:
+        values.check_storable("instance_id", instance_id)
+        row = yield from first(_SQL["input"], instance_id=instance_id)
+        return None if row is None else row["input"]
 
     @transact("read how an instance stands", only_reads=True)
     def run_state(self, instance_id: str) -> Transaction[RunState | None]:

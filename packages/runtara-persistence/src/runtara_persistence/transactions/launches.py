@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Stopped,
     )
     from runtara_domain.model.launches import OpenLaunch
+    from runtara_domain.model.stored_launches import Launch, LaunchFilter
     from runtara_persistence.transactions.transaction import Transaction
 
 _SQL = queries.shared("launches.sql")
@@ -124,3 +125,12 @@ class LaunchTransactions(Transacting):
         from runtara_persistence.transactions import copying
 
         return copying.put(copy, source, image_id, at)
+
+    @transact("list launches", reads_much=True)
+    def page(
+        self, which: LaunchFilter, *, after: str | None = None, limit: int = 100
+    ) -> Transaction[Sequence[Launch]]:
+        values.check_limit(limit)
+        asked = {**records.columns(which), "after": after, "limit": limit}
+        found = yield from fetch(_SQL["page"], **asked)
+        return [records.launch(row) for row in found]

@@ -264,14 +264,6 @@ WHERE instance_id = $1
     AND ($5::timestamptz IS NULL OR created_at < $5)
     AND ($6::bytea IS NULL OR position($6 IN coalesce(payload, '')) > 0);
 
--- name: instance_columns
--- include: summary,
-output,
-error,
-stderr,
-memory_peak_bytes,
-cpu_usage_usec;
-
 -- name: found_parent_first
 WHERE instance_id = $1
     -- All steps that lock both lock the parent first.

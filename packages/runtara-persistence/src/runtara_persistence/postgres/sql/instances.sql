@@ -111,12 +111,6 @@ LEFT JOIN pending_signals AS s
     AND s.acknowledged_at IS NULL
     AND s.signal_type <> 'resume';
 
--- name: get
-SELECT
-    -- include: instance_columns
-FROM instances
-WHERE instance_id = $1;
-
 -- name: mark_active
 WITH heard AS (
     SELECT * FROM unnest($1::text[], $2::bigint[]) AS h (instance_id, run)
@@ -208,11 +202,6 @@ SELECT
     known.input IS NOT DISTINCT FROM $6 AS has_same_input
 FROM found
 LEFT JOIN instances AS known ON known.instance_id = $4;
-
--- name: input
-SELECT input
-FROM instances
-WHERE instance_id = $1;
 
 -- name: finish
 WITH

@@ -86,13 +86,6 @@ FROM (
 )
 WHERE moment > :now;
 
--- name: instance_columns
--- include: summary,
-CAST(output AS BLOB) AS output,
-error,
-stderr,
-memory_peak_bytes,
-cpu_usage_usec;
 
 -- name: checkpoints_found
 FROM checkpoints

@@ -52,12 +52,6 @@ WHERE instance_id = :instance_id AND signal_type = 'resume' AND acknowledged_at 
 INSERT INTO instance_events (instance_id, event_type, created_at, payload)
 VALUES (:instance_id, 'started', :at, x'');
 
--- name: get
-SELECT
-    -- include: instance_columns
-FROM instances
-WHERE instance_id = :instance_id;
-
 -- name: mark_active
 UPDATE instances
 SET last_activity_at = :at
@@ -71,11 +65,6 @@ UPDATE instances
 SET waits = coalesce(:waits, waits),
     progress = coalesce(:progress, progress),
     last_activity_at = max(coalesce(last_activity_at, ''), :at)
-WHERE instance_id = :instance_id;
-
--- name: input
-SELECT CAST(input AS BLOB)
-FROM instances
 WHERE instance_id = :instance_id;
 
 -- name: page.any

@@ -224,3 +224,11 @@ SELECT
 -- include: instances_with_images
 WHERE
     -- include: meant;
+
+-- name: instance_columns
+-- include: summary,
+output::bytea AS output,
+error,
+stderr,
+memory_peak_bytes,
+cpu_usage_usec;

@@ -27,3 +27,14 @@ WHERE status = 'running'
     AND coalesce(last_activity_at, started_at, created_at) < :since
 ORDER BY coalesce(last_activity_at, started_at, created_at), instance_id COLLATE "C"
 LIMIT :limit;
+
+-- name: get
+SELECT
+    -- include: instance_columns
+FROM instances
+WHERE instance_id = :instance_id;
+
+-- name: input
+SELECT input::bytea AS input
+FROM instances
+WHERE instance_id = :instance_id;

@@ -28,8 +28,28 @@ SELECT
         THEN s.created_at
     END AS told_at
 FROM launches AS l
-JOIN instances AS i ON i.instance_id = l.instance_id
+CROSS JOIN instances AS i
 LEFT JOIN pending_signals AS s
     ON s.instance_id = l.instance_id AND s.acknowledged_at IS NULL
-WHERE l.environment_id = :environment_id AND l.closed_at IS NULL
+WHERE i.instance_id = l.instance_id
+    AND l.environment_id = :environment_id
+    AND l.closed_at IS NULL
 ORDER BY l.created_at, l.launch_id COLLATE "C";
+
+-- name: page
+SELECT
+    -- include: launch
+FROM launches AS l
+CROSS JOIN instances AS i
+LEFT JOIN launches AS p ON p.launch_id = :after::text
+WHERE i.instance_id = l.instance_id
+    AND (:instance_id::text IS NULL OR l.instance_id = :instance_id)
+    AND (:environment_id::text IS NULL OR l.environment_id = :environment_id)
+    AND (NOT :open_only::boolean OR l.closed_at IS NULL)
+    AND (
+        p.launch_id IS NULL
+        OR l.created_at < p.created_at
+        OR (l.created_at = p.created_at AND l.launch_id COLLATE "C" > p.launch_id)
+    )
+ORDER BY l.created_at DESC, l.launch_id COLLATE "C"
+LIMIT :limit;

@@ -1,23 +1,13 @@
--- name: lock for postgres
+-- name: lock
 SELECT
     -- include: state,
     run_epoch,
     finished_at,
-    output,
+    output::bytea AS output,
     error
 FROM instances
 WHERE instance_id = :instance_id
 FOR NO KEY UPDATE;
-
--- name: lock for sqlite
-SELECT
-    -- include: state,
-    run_epoch,
-    finished_at,
-    CAST(output AS BLOB) AS output,
-    error
-FROM instances
-WHERE instance_id = :instance_id;
 
 -- name: open
 UPDATE instances
