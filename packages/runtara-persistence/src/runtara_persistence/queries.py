@@ -31,7 +31,7 @@ _PARAMETER = re.compile(_OPAQUE + r"|(?<!:):(?P<name>[a-z_][a-z_0-9]*)")
 _NOT_SQLITE = re.compile(
     r"""(?P<collation> COLLATE "C")|"""
     + _OPAQUE
-    + r"|(?P<bytes>\b[a-z_.]+)::bytea\b(?!\[)|(?P<cast>::[a-z_0-9]+(\[\])?)"
+    + r"|(?P<bytes>(?<![:\w.])[a-z_.]+)::bytea\b|(?P<cast>::[a-z_0-9]+(\[\])?)"
     r"|(?P<lock>\n *FOR (NO KEY )?(UPDATE|SHARE|KEY SHARE)( OF [a-z_]+)?( SKIP LOCKED)?\b)"
     r"|IS (?P<same>NOT )?(?P<null_safe>DISTINCT FROM)"
     r"|= ANY \(:(?P<array>[a-z_]+)(::text\[\])?\)"
