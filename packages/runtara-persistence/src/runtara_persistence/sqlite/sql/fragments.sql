@@ -86,7 +86,6 @@ FROM (
 )
 WHERE moment > :now;
 
-
 -- name: checkpoints_found
 FROM checkpoints
 WHERE instance_id = :instance_id
