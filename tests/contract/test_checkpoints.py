@@ -1,5 +1,6 @@
 """Saving: the first state stands, is found again to the byte, and wakes a sleeping instance."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -258,3 +259,85 @@ async def test_the_custom_signal_for_the_checkpoint_comes_with_every_answer(
 
     assert [saved.custom_signal for saved in mine] == [payload or b"", payload or b"", None]
     assert others.custom_signal is None
+
+
+def after(preceding: CheckpointWrite, checkpoint_id: str = "c") -> CheckpointWrite:
+    return CheckpointWrite(checkpoint_id, b"first", preceding)
+
+
+async def saved_ids(persistence: Persistence) -> list[str]:
+    page = await persistence.checkpoints.page("i")
+    return [entry.checkpoint_id for entry in page.entries]
+
+
+@pytest.mark.parametrize("state", sorted(WORKING))
+async def test_a_preceding_checkpoint_is_saved_before(
+    persistence: Persistence, database: Database, state: State
+) -> None:
+    """The outcome and the pointer are the other one's."""
+    await put_instance(database, state)
+
+    saved = await persistence.checkpoints.save(
+        ME, after(write("p", b"preceding")), when=WORKING, at=START
+    )
+
+    assert saved.before is not None
+    assert not saved.is_found
+    assert (await database.row("i"))["checkpoint_id"] == "c"
+    assert await saved_ids(persistence) == ["p", "c"]
+    assert await persistence.checkpoints.get("i", "p") == Checkpoint("p", b"preceding", START)
+
+
+@pytest.mark.parametrize("taken", ["p", "c"])
+async def test_of_two_checkpoints_the_one_that_is_taken_stays(
+    persistence: Persistence, database: Database, taken: str
+) -> None:
+    """The other one is saved all the same."""
+    await put_instance(database, State.RUNNING)
+    await persistence.checkpoints.save(ME, write(taken, b"earlier"), when=WORKING, at=EARLIER)
+
+    saved = await persistence.checkpoints.save(
+        ME, after(write("p", b"preceding")), when=WORKING, at=START
+    )
+
+    assert saved.kept == (b"earlier" if taken == "c" else None)
+    kept = {name: await persistence.checkpoints.get("i", name) for name in ("p", "c")}
+    assert kept == {
+        "p": Checkpoint("p", b"preceding", START),
+        "c": Checkpoint("c", b"first", START),
+    } | {taken: Checkpoint(taken, b"earlier", EARLIER)}
+
+
+async def test_an_instance_that_admits_no_checkpoint_gets_no_preceding_one(
+    persistence: Persistence, database: Database
+) -> None:
+    """Neither is saved."""
+    await put_instance(database, State.COMPLETED)
+
+    saved = await persistence.checkpoints.save(ME, after(write("p")), when=WORKING, at=START)
+
+    assert saved.before is not None
+    assert saved.before.state is State.COMPLETED
+    assert await saved_ids(persistence) == []
+
+
+async def test_many_callers_bring_the_same_preceding_checkpoint(
+    persistence: Persistence, database: Database
+) -> None:
+    """It is saved once, and before all that were saved with it; one of the same ids saves."""
+    await put_instance(database, State.RUNNING)
+    names = [f"c{number // 2}" for number in range(20)]
+
+    outcomes = await asyncio.gather(
+        *(
+            persistence.checkpoints.save(
+                ME, after(write("p", b"preceding"), name), when=WORKING, at=START
+            )
+            for name in names
+        )
+    )
+
+    assert sum(not one.is_found for one in outcomes) == len(set(names))
+    ids = await saved_ids(persistence)
+    assert ids[0] == "p"
+    assert sorted(ids[1:]) == sorted(set(names))

@@ -69,7 +69,7 @@ class Hanging:
 
     def add(self, step: str, key: str | None = None) -> "asyncio.Future[str]":
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.batcher.add(Waiting(step, future, step if key is None else key))
+        self.batcher.add(Waiting(step, future, (step if key is None else key,)))
         return future
 
     def let_go(self, step: str) -> None:

@@ -33,6 +33,7 @@ DEFAULTS = {
         register_instance=RegisterInstanceResponse(success=True, run=1)
     ),
     "checkpoint": RpcResponse(checkpoint=CheckpointResponse(found=False)),
+    "checkpoint_after": RpcResponse(checkpoint=CheckpointResponse(found=False)),
     "get_checkpoint": RpcResponse(get_checkpoint=GetCheckpointResponse(found=False)),
     "instance_event": RpcResponse(instance_event=InstanceEventResponse(success=True)),
     "get_instance_status": RpcResponse(get_instance_status=GetInstanceStatusResponse()),

@@ -125,15 +125,22 @@ async def test_the_largest_state_is_found_while_the_largest_signals_wait(
 async def test_a_registration_tells_what_a_run_reads_first(
     runtime: CoreRuntime, wire: Wire
 ) -> None:
-    """The checkpoints, and the pending signal where there are any; a page of them if many."""
+    """The checkpoints, a page of them if many, the pending signal, and what the server knows."""
     assert (await wire.register("new", look=True)).HasField("checkpoints")
+    assert not (await wire.register("new")).knows_preceding
     for number in range(33):
         await wire.checkpoint("i", f"step {number}", b"state")
     now = SystemClock().now()
-    await runtime.persistence.signals.send("i", Signal(SignalType.PAUSE, b"p"), when=OPEN, at=now)
+    signals = runtime.persistence.signals
+    for instance_id in ("i", "new"):
+        pause = Signal(SignalType.PAUSE, b"p")
+        await signals.send(instance_id, pause, when=OPEN, at=now)
 
     answer = await wire.register("i", look=True)
+    blank = await wire.register("new", look=True)
 
+    assert answer.knows_preceding
+    assert blank.pending_signal.payload == b"p"
     told = [(entry.checkpoint_id, entry.state) for entry in answer.checkpoints.checkpoints]
     assert told == [(f"step {number}", b"state") for number in range(32)]
     assert answer.checkpoints.HasField("next_id")
@@ -147,3 +154,25 @@ async def test_a_registration_reads_no_large_states(wire: Wire, size: int, is_to
     await wire.checkpoint("i", "step", bytes(size))
 
     assert (await wire.register("i", look=True)).HasField("checkpoints") == is_told
+
+
+async def test_a_checkpoint_brings_one_that_precedes_it(wire: Wire) -> None:
+    """Both are saved; the answer tells of the second, and a bad first one is refused with it."""
+
+    def asked(preceding_id: str) -> pb.RpcRequest:
+        preceding = pb.PrecedingCheckpoint(checkpoint_id=preceding_id, state=b"start")
+        return pb.RpcRequest(
+            checkpoint_after=pb.CheckpointRequest(
+                instance_id="i", checkpoint_id="one", state=b"1", preceding=preceding
+            )
+        )
+
+    refused = await wire.ask(asked(""))
+    assert refused.error.code == "VALIDATION_ERROR"
+    assert not (await wire.read("i", "one")).found
+
+    assert (await wire.ask(asked("first"))).checkpoint == pb.CheckpointResponse()
+    found = (await wire.ask(asked("first"))).checkpoint
+
+    assert (found.found, found.state) == (True, b"1")
+    assert (await wire.read("i", "first")).state == b"start"

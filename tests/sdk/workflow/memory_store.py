@@ -33,6 +33,7 @@ class Core:
     ended_children: dict[str, Ended] = field(default_factory=dict)
     successors: dict[str, dict[str, bytes]] = field(default_factory=dict)
     lists: bool = True
+    keeps_input: bool = False
     clock_runs: bool = False
     listeners: int = 0
     calls: list[str] = field(default_factory=list)
@@ -91,12 +92,18 @@ class MemoryStore:
         core.blocked = None
         self._run = core.run
         core.wake = None
-        return RunStarted(core.input, dict(core.states) if core.lists else None, core.run)
+        states = dict(core.states) if core.lists else None
+        pending = Polled(core.told) if core.keeps_input else None
+        return RunStarted(core.input, states, core.run, pending, core.keeps_input)
 
     async def ended(self) -> Ended | None:
         return self._core.ended
 
-    async def save(self, key: str, state: bytes) -> Saved:
+    async def save(
+        self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
+    ) -> Saved:
+        if preceding is not None:
+            await MemoryStore.save(self, *preceding)
         await self._before(f"save {key}")
         kept = self._core.states.setdefault(key, state)
         await self._after(f"save {key}")

@@ -210,11 +210,13 @@ async def test_a_task_that_is_cancelled_while_it_fails_keeps_no_other_waiting() 
     saving = asyncio.Event()
 
     class Slow(MemoryStore):
-        async def save(self, key: str, state: bytes) -> Saved:
+        async def save(
+            self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
+        ) -> Saved:
             if key == "decline#1" and not saving.is_set():
                 saving.set()
                 await asyncio.get_running_loop().create_future()
-            return await super().save(key, state)
+            return await super().save(key, state, preceding)
 
     @workflow
     async def flow() -> str:

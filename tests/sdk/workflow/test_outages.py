@@ -163,6 +163,45 @@ async def test_a_run_begins_with_one_request(
         ]
 
 
+@pytest.mark.parametrize("is_launched", [True, False])
+async def test_a_launched_run_saves_its_start_with_its_first_record(
+    server: FakeServer, settings: Callable[..., Settings], is_launched: bool
+) -> None:
+    """One that is started by hand saves it first, because the core does not keep its input."""
+    answer = RegisterInstanceResponse(
+        success=True, run=1, checkpoints=ListCheckpointsResponse(), knows_preceding=True
+    )
+    server.script("register_instance", reply(RpcResponse(register_instance=answer)))
+
+    async with connected(settings(launch_id="l-1" if is_launched else None)) as journal:
+        await execute(saving, journal)
+
+    saved = ["checkpoint_after"] if is_launched else ["checkpoint", "checkpoint"]
+    assert server.kinds() == ["register_instance", *saved, "instance_event"]
+    if is_launched:
+        asked = server.requests[1].checkpoint_after
+        assert (asked.preceding.checkpoint_id, asked.checkpoint_id) == ("~workflow", "note#1")
+
+
+async def test_a_server_that_is_older_than_the_one_before_gets_the_start_alone(
+    server: FakeServer, settings: Callable[..., Settings]
+) -> None:
+    """It refuses to save both, and then saves one after the other."""
+    answer = RegisterInstanceResponse(
+        success=True, run=1, checkpoints=ListCheckpointsResponse(), knows_preceding=True
+    )
+    server.script("register_instance", reply(RpcResponse(register_instance=answer)))
+    server.script("checkpoint_after", refuse("EMPTY_REQUEST"))
+
+    async with connected(settings(launch_id="l-1")) as journal:
+        ended = await execute(saving, journal)
+
+    assert ended == Ended(Outcome.DONE, b'"one"')
+    assert server.kinds()[1:4] == ["checkpoint_after", "checkpoint", "checkpoint"]
+    alone = [request.checkpoint.checkpoint_id for request in server.requests[2:4]]
+    assert alone == ["~workflow", "note#1"]
+
+
 async def test_a_core_out_of_reach_for_long_is_no_failure_of_the_workflow(
     server: FakeServer, settings: Callable[..., Settings]
 ) -> None:

@@ -24,13 +24,13 @@ class Waiting(Generic[Step, Outcome]):
     """
     A step and the future of its outcome, which a caller awaits unless the caller was cancelled.
 
-    key: of two steps with the same key, the later waits for the earlier; None: the step waits for
-    no other. size: the bytes that the step stores.
+    keys: of two steps with a common key, the later waits for the earlier. size: the bytes that the
+    step stores.
     """
 
     step: Step
     future: "asyncio.Future[Outcome]"
-    key: Hashable = None
+    keys: tuple[Hashable, ...] = ()
     size: int = 0
 
     def end(self, outcome: Outcome) -> None:
@@ -46,9 +46,9 @@ class Waiting(Generic[Step, Outcome]):
 
 class Batcher(ABC, Generic[Member]):
     """
-    Gathers steps into groups; two steps with the same key are never under way at once.
+    Gathers steps into groups; two steps with a common key are never under way at once.
 
-    Steps begin in their order, except that a step that waits for one with the same key is
+    Steps begin in their order, except that a step that waits for one with a common key is
     overtaken. most: the largest number of steps in a group, which bounds the wait of its first
     step. groups: how many groups may be under way at once. lead: for how many iterations of the
     event loop a step waits for others while fewer than `groups` are under way. pause: how many
@@ -130,14 +130,14 @@ class Batcher(ABC, Generic[Member]):
             member = self._waiting.popleft()
             if member.future.done():
                 continue
-            if member.key in group.keys or member.key in self._under_way:
+            keys = member.keys
+            if not (group.keys.isdisjoint(keys) and self._under_way.isdisjoint(keys)):
                 left.append(member)
                 continue
             if group.members and size + member.size > MAX_BYTES:
                 left.append(member)
                 break
-            if member.key is not None:
-                group.keys.add(member.key)
+            group.keys.update(keys)
             size += member.size
             group.members.append(member)
         self._waiting.extendleft(reversed(left))

@@ -38,6 +38,7 @@ OPERATIONS: OperationTable[Operations, Request, pb.RpcResponse] = OperationTable
             "start_child": instances.start_child,
             "cancel_child": instances.cancel_child,
             "checkpoint": checkpoints.checkpoint,
+            "checkpoint_after": checkpoints.checkpoint,
             "get_checkpoint": checkpoints.get_checkpoint,
             "list_checkpoints": checkpoints.list_checkpoints,
             "sleep": checkpoints.sleep,

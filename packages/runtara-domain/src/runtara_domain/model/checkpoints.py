@@ -13,10 +13,25 @@ from runtara_domain.status import State
 
 @record
 class CheckpointWrite:
-    """A state to save under a new checkpoint id."""
+    """
+    A state to save under a new checkpoint id.
+
+    preceding: another one, which must be saved before it.
+    """
 
     checkpoint_id: str
     state: bytes
+    preceding: "CheckpointWrite | None" = None
+
+    @property
+    def in_turn(self) -> "tuple[CheckpointWrite, ...]":
+        """The writes in their order."""
+        return (self,) if self.preceding is None else (*self.preceding.in_turn, self)
+
+    @property
+    def size(self) -> int:
+        """The bytes of the states."""
+        return len(self.state) + (0 if self.preceding is None else self.preceding.size)
 
     def __post_init__(self) -> None:
         values.check_new_checkpoint_id("checkpoint_id", self.checkpoint_id)

@@ -42,6 +42,9 @@ class Checkpoints(Protocol):
         In both cases an instance that was asleep becomes RUNNING, and `sleep_until` and the wake
         claim are cleared. All of this is one step. An audit row of a retry attempt is no
         checkpoint. An instance that does not admit the caller is left unchanged.
+
+        `write.preceding` is saved before, unless its id is taken; the outcome does not tell of it.
+        A failure in between may leave it saved alone, but never `write` without it.
         """
         ...
 

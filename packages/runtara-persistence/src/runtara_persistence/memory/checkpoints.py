@@ -35,10 +35,9 @@ class MemoryCheckpoints(OnStore):
         row, before = self._store.admitted(caller, when)
         if row is None:
             return Saved(before)
-        found = self._store.checkpoint(caller.instance_id, write.checkpoint_id)
-        if found is None:
-            self._insert(row, write.checkpoint_id, write.state, at)
-            row.show_life(at)
+        if write.preceding is not None:
+            self._save(row, write.preceding, at)
+        found = self._save(row, write, at)
         _stir(row, at)
         is_large = found is not None and len(found.state) > values.MAX_FOUND_STATE_BYTES
         return Saved(
@@ -153,6 +152,14 @@ class MemoryCheckpoints(OnStore):
         if found.wake_at is None:
             found.wake_at = at + min(sleep.duration, values.MAX_SLEEP)
         return found.wake_at
+
+    def _save(self, row: InstanceRow, write: CheckpointWrite, at: datetime) -> CheckpointRow | None:
+        """Save a checkpoint, unless there is one; return that one."""
+        found = self._store.checkpoint(row.instance_id, write.checkpoint_id)
+        if found is None:
+            self._insert(row, write.checkpoint_id, write.state, at)
+            row.show_life(at)
+        return found
 
     def _insert(
         self, row: InstanceRow, checkpoint_id: str, state: bytes, at: datetime

@@ -110,7 +110,7 @@ class PostgresLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions)
             future: asyncio.Future[Closed | None] = asyncio.get_running_loop().create_future()
             asked = Close(closing, judge, at)
             size = len(closing.end.stderr.encode(errors="replace"))
-            self._closes.add(Waiting(asked, future, closing.launch_id, size))
+            self._closes.add(Waiting(asked, future, (closing.launch_id,), size))
             closed = await future
             return await self._close_alone(asked) if closed is None else closed
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -67,6 +68,13 @@ class Save:
         """The ids that identify the checkpoint."""
         return self.caller.instance_id, self.write.checkpoint_id
 
+    @property
+    def in_turn(self) -> Sequence[Save]:
+        """The saves of its writes, each by itself, in their order."""
+        if self.write.preceding is None:
+            return (self,)
+        return [replace(self, write=write) for write in self.write.in_turn]
+
 
 class Saves:
     """Saves checkpoints, those of callers that wait at the same time in groups."""
@@ -91,9 +99,10 @@ class Saves:
         save = Save(caller, write, when, at)
         with self._database.step():
             future: asyncio.Future[Saved | None] = asyncio.get_running_loop().create_future()
-            size = len(write.state)
+            size = write.size
             groups = self._small if size < _LARGE else self._large
-            groups.add(Waiting(save, future, save.key, size))
+            keys = tuple([one.key for one in save.in_turn])
+            groups.add(Waiting(save, future, keys, size))
             return await future or await save_alone(self._database, save)
 
     async def _save_together(self, saves: Sequence[Save]) -> Sequence[Saved | None]:
@@ -107,17 +116,29 @@ async def save_together(database: Database, saves: Sequence[Save]) -> Sequence[S
     The outcome None means that the caller's checkpoint must be saved alone: its row was locked, or
     one checkpoint of the group can't be stored.
     """
+    each = [one for save in saves for one in save.in_turn]
     try:
-        found = await database.write(_ATTEMPT, _SQL["save.together"], *_columns(saves), *_ALIKE)
+        found = await database.write(_ATTEMPT, _SQL["save.together"], *_columns(each), *_ALIKE)
     except DatabaseError as error:
         if not is_of_one_step(error):
             raise
         return [None] * len(saves)
-    return list(_in_turn(saves, [_outcome(row) for row in found]))
+    outcomes = _in_turn(each, [_outcome(row) for row in found])
+    return [_whole(list(islice(outcomes, len(save.in_turn)))) for save in saves]
 
 
 async def save_alone(database: Database, save: Save) -> Saved:
     """Carry out the port's step `checkpoints.save` for one caller, waiting for locked rows."""
+    *_, saved = [await _save_alone(database, one) for one in save.in_turn]
+    return saved
+
+
+def _whole(outcomes: Sequence[Saved | None]) -> Saved | None:
+    """Return the outcome of a save by those of its writes."""
+    return None if None in outcomes else outcomes[-1]
+
+
+async def _save_alone(database: Database, save: Save) -> Saved:
     before: RunState | None = None
     for _ in range(_MOST_READINGS):
         found = await database.write(_ATTEMPT, _SQL["save.alone"], *_values(save), *_ALIKE)

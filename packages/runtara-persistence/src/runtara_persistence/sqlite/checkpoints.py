@@ -45,7 +45,7 @@ class SqliteCheckpoints(OnDatabase):
         self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
     ) -> Saved:
         step = Shared(saving.save, Save(caller, write, when, at))
-        is_small = len(write.state) <= _SMALL
+        is_small = write.size <= _SMALL
         return await self._database.write("save a checkpoint", step, is_small=is_small)
 
     @read("read a checkpoint")

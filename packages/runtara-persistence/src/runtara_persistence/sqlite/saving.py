@@ -43,16 +43,25 @@ class Save:
 
 def save(connection: sqlite3.Connection, saves: Sequence[Save]) -> list[Saved]:
     """Carry out the port's step `checkpoints.save` for each, as if one after the other."""
+    writes = [(each, write) for each in saves for write in each.write.in_turn]
     found = _find(
-        connection, [(each.caller.instance_id, each.write.checkpoint_id) for each in saves]
+        connection, [(each.caller.instance_id, write.checkpoint_id) for each, write in writes]
     )
     group = _Group()
-    outcomes = [group.judge(each, found.get(place)) for place, each in enumerate(saves)]
+    outcomes = [
+        group.judge(each, write, found.get(place)) for place, (each, write) in enumerate(writes)
+    ]
     connection.executemany(_SQL["save.insert"], group.kept.values())
     connection.executemany(_SQL["save.point"], group.kept.values())
     if group.stirred:
         connection.executemany(_SQL["save.stir"], group.stirred)
-    return outcomes
+    if len(writes) == len(saves):
+        return outcomes
+    return [
+        outcome
+        for (each, write), outcome in zip(writes, outcomes, strict=True)
+        if write is each.write
+    ]
 
 
 def _find(connection: sqlite3.Connection, keys: Sequence[_Key]) -> Mapping[int, _Found]:
@@ -84,8 +93,8 @@ class _Group:
         self.stirred: list[dict[str, str]] = []
         self._standings: dict[str, RunState] = {}
 
-    def judge(self, asked: Save, found: _Found | None) -> Saved:
-        """Return a caller's outcome."""
+    def judge(self, asked: Save, write: CheckpointWrite, found: _Found | None) -> Saved:
+        """Return the outcome of one of a caller's writes."""
         if found is None:
             return Saved(before=None)
         status, sleep_until, run, is_found, kept, signal_type, payload, custom_signal = found
@@ -95,16 +104,16 @@ class _Group:
             return Saved(before)
         is_large = is_found and kept is None
         if not is_found:
-            kept, is_large = self._keep(asked)
+            kept, is_large = self._keep(asked, write)
         if before.state in _STIRRING.sources:
             self.stirred.append({"instance_id": instance_id, "status": _STIRRING.target.status})
             self._standings[instance_id] = RunState(_STIRRING.target, run)
         signal = rows.signal(signal_type, payload)
         return Saved(before, kept, signal, custom_signal, bool(is_large))
 
-    def _keep(self, asked: Save) -> tuple[bytes | None, bool]:
+    def _keep(self, asked: Save, write: CheckpointWrite) -> tuple[bytes | None, bool]:
         """Keep the state, or return an earlier save's of the group; if large, (None, True)."""
-        instance_id, checkpoint_id = key = asked.caller.instance_id, asked.write.checkpoint_id
+        instance_id, checkpoint_id = key = asked.caller.instance_id, write.checkpoint_id
         if first := self.kept.get(key):
             state: bytes = first["state"]
             is_large = len(state) > values.MAX_FOUND_STATE_BYTES
@@ -113,6 +122,6 @@ class _Group:
             "instance_id": instance_id,
             "checkpoint_id": checkpoint_id,
             "at": to_text(asked.at),
-            "state": asked.write.state,
+            "state": write.state,
         }
         return None, False

@@ -67,7 +67,7 @@ class RegisterInstanceRequest(_message.Message):
     def __init__(self, instance_id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., continue_run: _Optional[int] = ..., workflow: _Optional[str] = ..., code_version: _Optional[str] = ..., launch_id: _Optional[str] = ..., look: _Optional[bool] = ...) -> None: ...
 
 class RegisterInstanceResponse(_message.Message):
-    __slots__ = ("success", "error", "run", "code", "input", "checkpoints", "pending_signal")
+    __slots__ = ("success", "error", "run", "code", "input", "checkpoints", "pending_signal", "knows_preceding")
     SUCCESS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +75,7 @@ class RegisterInstanceResponse(_message.Message):
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
     PENDING_SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    KNOWS_PRECEDING_FIELD_NUMBER: _ClassVar[int]
     success: bool
     error: str
     run: int
@@ -82,17 +83,28 @@ class RegisterInstanceResponse(_message.Message):
     input: bytes
     checkpoints: ListCheckpointsResponse
     pending_signal: Signal
-    def __init__(self, success: _Optional[bool] = ..., error: _Optional[str] = ..., run: _Optional[int] = ..., code: _Optional[str] = ..., input: _Optional[bytes] = ..., checkpoints: _Optional[_Union[ListCheckpointsResponse, _Mapping]] = ..., pending_signal: _Optional[_Union[Signal, _Mapping]] = ...) -> None: ...
+    knows_preceding: bool
+    def __init__(self, success: _Optional[bool] = ..., error: _Optional[str] = ..., run: _Optional[int] = ..., code: _Optional[str] = ..., input: _Optional[bytes] = ..., checkpoints: _Optional[_Union[ListCheckpointsResponse, _Mapping]] = ..., pending_signal: _Optional[_Union[Signal, _Mapping]] = ..., knows_preceding: _Optional[bool] = ...) -> None: ...
 
 class CheckpointRequest(_message.Message):
-    __slots__ = ("instance_id", "checkpoint_id", "state")
+    __slots__ = ("instance_id", "checkpoint_id", "state", "preceding")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    PRECEDING_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     checkpoint_id: str
     state: bytes
-    def __init__(self, instance_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., state: _Optional[bytes] = ...) -> None: ...
+    preceding: PrecedingCheckpoint
+    def __init__(self, instance_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., state: _Optional[bytes] = ..., preceding: _Optional[_Union[PrecedingCheckpoint, _Mapping]] = ...) -> None: ...
+
+class PrecedingCheckpoint(_message.Message):
+    __slots__ = ("checkpoint_id", "state")
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    checkpoint_id: str
+    state: bytes
+    def __init__(self, checkpoint_id: _Optional[str] = ..., state: _Optional[bytes] = ...) -> None: ...
 
 class CheckpointResponse(_message.Message):
     __slots__ = ("found", "state", "pending_signal", "custom_signal")
@@ -349,7 +361,7 @@ class RpcError(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class RpcRequest(_message.Message):
-    __slots__ = ("register_instance", "sleep", "instance_event", "instance_event_batch", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "signal_ack", "retry_attempt", "list_checkpoints", "start_child", "cancel_child")
+    __slots__ = ("register_instance", "sleep", "instance_event", "instance_event_batch", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "signal_ack", "retry_attempt", "list_checkpoints", "start_child", "cancel_child", "checkpoint_after")
     REGISTER_INSTANCE_FIELD_NUMBER: _ClassVar[int]
     SLEEP_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_EVENT_FIELD_NUMBER: _ClassVar[int]
@@ -363,6 +375,7 @@ class RpcRequest(_message.Message):
     LIST_CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
     START_CHILD_FIELD_NUMBER: _ClassVar[int]
     CANCEL_CHILD_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_AFTER_FIELD_NUMBER: _ClassVar[int]
     register_instance: RegisterInstanceRequest
     sleep: SleepRequest
     instance_event: InstanceEvent
@@ -376,7 +389,8 @@ class RpcRequest(_message.Message):
     list_checkpoints: ListCheckpointsRequest
     start_child: StartChildRequest
     cancel_child: CancelChildRequest
-    def __init__(self, register_instance: _Optional[_Union[RegisterInstanceRequest, _Mapping]] = ..., sleep: _Optional[_Union[SleepRequest, _Mapping]] = ..., instance_event: _Optional[_Union[InstanceEvent, _Mapping]] = ..., instance_event_batch: _Optional[_Union[InstanceEventBatch, _Mapping]] = ..., get_instance_status: _Optional[_Union[GetInstanceStatusRequest, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., get_checkpoint: _Optional[_Union[GetCheckpointRequest, _Mapping]] = ..., poll_signals: _Optional[_Union[PollSignalsRequest, _Mapping]] = ..., signal_ack: _Optional[_Union[SignalAck, _Mapping]] = ..., retry_attempt: _Optional[_Union[RetryAttemptEvent, _Mapping]] = ..., list_checkpoints: _Optional[_Union[ListCheckpointsRequest, _Mapping]] = ..., start_child: _Optional[_Union[StartChildRequest, _Mapping]] = ..., cancel_child: _Optional[_Union[CancelChildRequest, _Mapping]] = ...) -> None: ...
+    checkpoint_after: CheckpointRequest
+    def __init__(self, register_instance: _Optional[_Union[RegisterInstanceRequest, _Mapping]] = ..., sleep: _Optional[_Union[SleepRequest, _Mapping]] = ..., instance_event: _Optional[_Union[InstanceEvent, _Mapping]] = ..., instance_event_batch: _Optional[_Union[InstanceEventBatch, _Mapping]] = ..., get_instance_status: _Optional[_Union[GetInstanceStatusRequest, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., get_checkpoint: _Optional[_Union[GetCheckpointRequest, _Mapping]] = ..., poll_signals: _Optional[_Union[PollSignalsRequest, _Mapping]] = ..., signal_ack: _Optional[_Union[SignalAck, _Mapping]] = ..., retry_attempt: _Optional[_Union[RetryAttemptEvent, _Mapping]] = ..., list_checkpoints: _Optional[_Union[ListCheckpointsRequest, _Mapping]] = ..., start_child: _Optional[_Union[StartChildRequest, _Mapping]] = ..., cancel_child: _Optional[_Union[CancelChildRequest, _Mapping]] = ..., checkpoint_after: _Optional[_Union[CheckpointRequest, _Mapping]] = ...) -> None: ...
 
 class RpcResponse(_message.Message):
     __slots__ = ("register_instance", "sleep", "instance_event", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "error", "list_checkpoints", "start_child", "cancel_child")

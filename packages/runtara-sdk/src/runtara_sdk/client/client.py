@@ -157,14 +157,19 @@ class Client:
             self._heartbeats = asyncio.create_task(beat(self.heartbeat, interval))
         return registration
 
-    async def checkpoint(self, checkpoint_id: str, state: bytes) -> Checkpoint:
+    async def checkpoint(
+        self, checkpoint_id: str, state: bytes, *, preceding: tuple[str, bytes] | None = None
+    ) -> Checkpoint:
         """
         Save the state under a new id; if the id is taken, return the state that was saved under it.
 
         Once this returns, the state is durable. If an answer is lost, the request is sent again and
-        finds the state just saved: `found` is then true, and `state` is the caller's.
+        finds the state just saved: `found` is then true, and `state` is the caller's. `preceding`,
+        an id and a state, is saved before, unless that id is taken; an older server saves nothing
+        and raises RequestNotKnown.
         """
-        response = await self._calls.ask(requests.checkpoint(self._id, checkpoint_id, state))
+        ask = self._calls.ask
+        response = await ask(requests.checkpoint(self._id, checkpoint_id, state, preceding))
         return responses.checkpoint(response.checkpoint, state)
 
     async def get_checkpoint(self, checkpoint_id: str) -> bytes | None:
@@ -319,11 +324,7 @@ class Client:
         await self._calls.ask(requests.heartbeat(self._id, waits, progress))
 
     async def completed(self, output: bytes = b"") -> None:
-        """
-        End the instance with its output; ending it again in the same way is no error.
-
-        Heartbeats stop.
-        """
+        """End the instance with its output, and heartbeats; the same again is no error."""
         await self._calls.ask(requests.completed(self._id, output))
         await self._end_heartbeats()
 

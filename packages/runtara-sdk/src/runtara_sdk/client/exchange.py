@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # The server answers these requests by the empty end of the stream; it sends a frame to refuse.
 _ANSWERED_BY_THE_END = frozenset({"instance_event_batch", "signal_ack", "retry_attempt"})
 
+_ANSWERED_AS = {"checkpoint_after": "checkpoint"}
+
 
 async def exchange(connection: "ClientConnection", request: RpcRequest) -> RpcResponse:
     """
@@ -34,6 +36,6 @@ async def exchange(connection: "ClientConnection", request: RpcRequest) -> RpcRe
     if refusal is not None:
         raise refusal
     answered = response.WhichOneof("response")
-    if asked != answered:
+    if answered != _ANSWERED_AS.get(asked or "", asked):
         raise ProtocolError(f"the server answered {asked} with {answered or 'an unknown message'}")
     return response

@@ -96,14 +96,17 @@ class CheckpointEntry:
 @dataclass(frozen=True, slots=True)
 class FirstPage:
     """
-    The checkpoints saved first; if there are any, also the pending signal.
+    The checkpoints saved first, and the pending signal.
 
     `next_id`: more checkpoints follow the one with this number; None: these are all.
+    `knows_preceding`: the server takes `preceding` with a checkpoint; one that does not returns a
+    pending signal only if there are checkpoints.
     """
 
     entries: tuple[CheckpointEntry, ...]
     next_id: int | None = None
     signal: Signal | None = None
+    knows_preceding: bool = False
 
 
 @dataclass(frozen=True, slots=True)

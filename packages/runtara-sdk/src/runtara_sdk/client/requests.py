@@ -59,13 +59,15 @@ def register(
     )
 
 
-def checkpoint(instance_id: str, checkpoint_id: str, state: bytes) -> RpcRequest:
+def checkpoint(
+    instance_id: str, checkpoint_id: str, state: bytes, preceding: tuple[str, bytes] | None
+) -> RpcRequest:
     """Ask to save a state, or to return the state that is already saved."""
-    return RpcRequest(
-        checkpoint=CheckpointRequest(
-            instance_id=instance_id, checkpoint_id=checkpoint_id, state=state
-        )
-    )
+    asked = CheckpointRequest(instance_id=instance_id, checkpoint_id=checkpoint_id, state=state)
+    if preceding is None:
+        return RpcRequest(checkpoint=asked)
+    asked.preceding.checkpoint_id, asked.preceding.state = preceding
+    return RpcRequest(checkpoint_after=asked)
 
 
 def get_checkpoint(instance_id: str, checkpoint_id: str) -> RpcRequest:

@@ -85,6 +85,7 @@ def _first_page(answer: RegisterInstanceResponse) -> FirstPage:
         tuple(map(entry, page.checkpoints)),
         next_id(page),
         _signal(answer.pending_signal) if answer.HasField("pending_signal") else None,
+        answer.knows_preceding,
     )
 
 

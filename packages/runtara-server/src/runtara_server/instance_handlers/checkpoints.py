@@ -18,8 +18,12 @@ async def checkpoint(
 ) -> pb.RpcResponse | LargeAnswer[pb.RpcResponse]:
     """Save a state, or find the one saved first."""
     caller = request.session.caller(message.instance_id)
+    preceding = None
+    if message.HasField("preceding"):
+        first = message.preceding
+        preceding = CheckpointWrite(first.checkpoint_id, first.state)
     outcome = await core.save_checkpoint(
-        caller=caller, write=CheckpointWrite(message.checkpoint_id, message.state)
+        caller=caller, write=CheckpointWrite(message.checkpoint_id, message.state, preceding)
     )
     if outcome.is_large:
         return LargeAnswer(partial(_read, core, caller, message.checkpoint_id, outcome))

@@ -53,10 +53,10 @@ async def _look(
         if found is None:
             return
         page = found
-    looked = pb.RegisterInstanceResponse(checkpoints=page)
     signal = translation.signal(instance_id, registered.signal)
-    if page.checkpoints and signal is not None:
-        looked.pending_signal.CopyFrom(signal)
+    looked = pb.RegisterInstanceResponse(
+        checkpoints=page, pending_signal=signal, knows_preceding=True
+    )
     if answer.ByteSize() + looked.ByteSize() <= _MOST_LOOKED_AT:
         answer.MergeFrom(looked)
 

@@ -105,7 +105,11 @@ class EmbeddedStore:
         self._registered(registered.run)
         passed = {} if registered.is_blank else await self._passed()
         return RunStarted(
-            registered.input, passed, registered.run, Polled(_type_of(registered.signal))
+            registered.input,
+            passed,
+            registered.run,
+            Polled(_type_of(registered.signal)),
+            keeps_input=self._run.launch_id is not None,
         )
 
     async def _passed(self) -> dict[str, bytes]:
@@ -138,8 +142,13 @@ class EmbeddedStore:
             return Ended(outcome, error=error, failure=output)
         return Ended(outcome, output, error)
 
-    async def save(self, key: str, state: bytes) -> Saved:
-        write = self._checked(lambda: CheckpointWrite(key, state))
+    async def save(
+        self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
+    ) -> Saved:
+        first = None
+        if preceding is not None:
+            first = self._checked(lambda: CheckpointWrite(*preceding))
+        write = self._checked(lambda: CheckpointWrite(key, state, first))
         saved = await self._persist(
             lambda: self._core.save_checkpoint(caller=self._caller, write=write)
         )

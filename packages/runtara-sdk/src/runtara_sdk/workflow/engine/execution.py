@@ -99,11 +99,16 @@ class Execution:
             workflow.options,
             clock,
             on_cancelled_at_rest=self.cancellation.end_waits_for_code,
-            before_leaving=lambda: self.reporting.flush(),
+            before_leaving=self.prepare_to_leave,
         )
         self.reporting = Reporting(store, self.end, lambda: self.suspension.awaits())
         self.departure = Departure() if departure is None else departure
         self.departure.of(self.live, self.end, lambda: self.suspension.under_way)
+
+    async def prepare_to_leave(self) -> None:
+        """Send the core what has waited for another request, before the run ends or suspends."""
+        await self.recorder.save_start()
+        await self.reporting.flush()
 
     def _changed(self) -> None:
         self.departure.finish_if_idle()

@@ -11,6 +11,9 @@ All records of calls go through it, so two rules hold everywhere:
                        code can neither catch that nor clean up after it.
 
 Every answer to a save has the pending signal, which is handled before the call goes on.
+
+A new instance's start record may be saved with the first other record: each save brings it until
+the answer to one has come. So no record is ever stored without it.
 """
 
 from collections.abc import Callable
@@ -20,9 +23,10 @@ from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.calls import DurableCall, current_branch
 from runtara_sdk.workflow.engine.observer import Observe, Recorded, Replayed
-from runtara_sdk.workflow.engine.records import Record
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.engine.replay import Replay, check, check_step
 from runtara_sdk.workflow.engine.run_end import RunEnd
+from runtara_sdk.workflow.engine.start import START
 from runtara_sdk.workflow.engine.store import DurableStore, RunStarted
 from runtara_sdk.workflow.errors import Incompatible, NondeterminismError
 
@@ -55,6 +59,7 @@ class Recorder:
         self._observe = observe
         self._reads_each = started.states is None
         self._saved = len(started.states or {})
+        self._start: Record | None = None
 
     @property
     def is_old(self) -> bool:
@@ -119,13 +124,25 @@ class Recorder:
             await self._end.finish_and_block(error)
         return record
 
+    def start(self, record: Record) -> None:
+        """Save the start record with the first other record, or when `save_start` is called."""
+        self._start = record
+
+    async def save_start(self) -> None:
+        """Save the start record, unless it is saved."""
+        if self._start is not None:
+            await self.record(START, self._start)
+
     async def record(self, key: str, record: Record) -> Record:
         """Save a record, unless its key has one; return the record that is stored now."""
         if not record.is_kept:
             return record
-        state = record.encoded
-        saved = await self._end.call_core(lambda: self._store.save(key, state))
+        state, start = record.encoded, self._start
+        preceding = None if start is None or start is record else (START, start.encoded)
+        saved = await self._end.call_core(lambda: self._store.save(key, state, preceding))
         self._saved += 1
+        if self._start is not None:
+            self._start_saved(by_itself=preceding is None)
         if self._saved == _MANY:
             logger.warning(
                 "instance %r has %d checkpoints: let the workflow call continue_as_new from time to"
@@ -142,6 +159,13 @@ class Recorder:
         if self._observe is not None:
             self._observe(Recorded(key, record.kind))
         return record
+
+    def _start_saved(self, *, by_itself: bool) -> None:
+        self._start = None
+        if not by_itself:
+            self._saved += 1
+            if self._observe is not None:
+                self._observe(Recorded(START, Kind.START))
 
     async def _find(self, key: str) -> Record | None:
         """Return an earlier run's record of a key, without using it up."""

@@ -2,7 +2,7 @@
 The runner: one run of an instance, from its registration to its end.
 
     begin    register the run; if the instance has ended already, return how it ended
-    start    check the start record against the code, or save one; read the arguments
+    start    check the start record against the code, or make one; read the arguments
     work     run the workflow's function as a task, and poll for signals at the same time
     report   send the core the function's end: complete, fail, or acknowledge the cancel
     abandon  leave all tasks where they are
@@ -166,13 +166,19 @@ async def _until_finished(execution: Execution, work: Coroutine[Any, Any, T]) ->
 
 
 async def _start(execution: Execution, started: RunStarted, given: bytes | None) -> dict[str, Any]:
-    """Check the code and input against the start record, or save one; return the arguments."""
+    """Check the code and input against the start record, or make one; return the arguments."""
     workflow, observe = execution.workflow, execution.observe
     first = await _start_record(execution, started)
     if first is None:
         text = _plain(started.input if given is None else given)
         arguments = workflow.arguments(text)
-        await execution.recorder.record(START, workflow.first(text))
+        start = workflow.first(text)
+        if started.keeps_input and given is None:
+            execution.recorder.start(start)
+            if started.pending is not None:
+                await execution.inbox.answer(started.pending)
+        else:
+            await execution.recorder.record(START, start)
         if observe is not None:
             observe(RunBegun(workflow.name))
         return arguments
@@ -245,7 +251,7 @@ async def _report(execution: Execution, task: "asyncio.Task[Any]") -> Ended:
     """Send the core the end of the workflow's function."""
     store, call_core = execution.store, execution.end.call_core
     await execution.cancellation.end_branch(execution.root)
-    await execution.reporting.flush()
+    await execution.prepare_to_leave()
     error = _error_of(task)
     is_cancelled = is_a(error, asyncio.CancelledError) and execution.root.scopes.was_cancelled
     if is_cancelled and await call_core(lambda: store.acknowledge(SignalType.CANCEL)):

@@ -25,13 +25,15 @@ class RunStarted:
     `states` holds every saved state by its key; None: the core can't list them, so each is read by
     itself. `run`: the run's number, counted from 1; None: the core does not number runs.
     `pending`: the signal that was pending when the run began, or the answer of a poll without names
-    since; None: neither is known.
+    since; None: neither is known. `keeps_input`: the core keeps what a start record says until
+    there is one, so that `save` may bring it later, as `preceding`; `pending` is then known.
     """
 
     input: bytes | None
     states: Mapping[str, bytes] | None
     run: int | None = None
     pending: Polled | None = None
+    keeps_input: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,14 @@ class DurableStore(Protocol):
         """Return how the instance has ended: DONE, FAILED or CANCELLED; None: it has not ended."""
         ...
 
-    async def save(self, key: str, state: bytes) -> Saved:
-        """Save a state unless the key has one; the first state saved stays."""
+    async def save(
+        self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
+    ) -> Saved:
+        """
+        Save a state unless the key has one; the first state saved stays.
+
+        `preceding`: another key and state, saved before in the same way.
+        """
         ...
 
     async def read(self, key: str) -> bytes | None:

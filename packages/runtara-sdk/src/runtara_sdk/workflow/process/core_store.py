@@ -83,7 +83,16 @@ class CoreStore:
         self._liveness.begin()
         saved = registration.saved
         pending = None if saved is None else Polled(_type_of(saved.signal))
-        return RunStarted(registration.input, await self._passed(saved), registration.run, pending)
+        return RunStarted(
+            registration.input,
+            await self._passed(saved),
+            registration.run,
+            pending,
+            # An instance that is run by hand has no input in the core but that of its start record.
+            keeps_input=saved is not None
+            and saved.knows_preceding
+            and self._settings.launch_id is not None,
+        )
 
     async def ended(self) -> Ended | None:
         return await self._ended(self.instance_id)
@@ -98,8 +107,17 @@ class CoreStore:
             return Ended(outcome, error=error, failure=output)
         return Ended(outcome, output, error)
 
-    async def save(self, key: str, state: bytes) -> Saved:
-        saved = await self._client.checkpoint(key, state)
+    async def save(
+        self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
+    ) -> Saved:
+        try:
+            saved = await self._client.checkpoint(key, state, preceding=preceding)
+        except RequestNotKnown:
+            if preceding is None:
+                raise
+            # The connection is to an older server by now.
+            await self._client.checkpoint(*preceding)
+            saved = await self._client.checkpoint(key, state)
         return Saved(saved.state, _type_of(saved.signal))
 
     async def read(self, key: str) -> bytes | None:

@@ -36,10 +36,10 @@ _REQUESTS = frozenset({MessageType.REQUEST})
 _ANSWERS = {
     "register_instance": pb.RpcResponse(
         register_instance=pb.RegisterInstanceResponse(
-            success=True, run=1, checkpoints=pb.ListCheckpointsResponse()
+            success=True, run=1, checkpoints=pb.ListCheckpointsResponse(), knows_preceding=True
         )
     ),
-    "checkpoint": pb.RpcResponse(checkpoint=pb.CheckpointResponse()),
+    "checkpoint_after": pb.RpcResponse(checkpoint=pb.CheckpointResponse()),
     "instance_event": pb.RpcResponse(instance_event=pb.InstanceEventResponse(success=True)),
 }
 
@@ -80,6 +80,7 @@ async def _rehearsed() -> None:
             settings = Settings(
                 instance_id="rehearsal",
                 tenant_id="rehearsal",
+                launch_id="rehearsal",
                 server_addr=f"{_HOST}:{listener.address[1]}",
                 server_name="localhost",
                 tls_ca=trusted.name,
