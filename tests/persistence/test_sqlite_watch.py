@@ -13,6 +13,7 @@ from tests.persistence.statements import Outage, Statements
 
 from runtara_domain.model import Caller, CheckpointWrite, CustomSignal, NewInstance
 from runtara_domain.status import OPEN, WORKING
+from runtara_persistence.connect import sqlite
 from runtara_persistence.sqlite.persistence import SqlitePersistence
 
 PATIENCE = 20.0
@@ -204,13 +205,19 @@ async def test_without_a_watch_nothing_is_looked_at(
     assert statements.of("PRAGMA data_version") == []
 
 
+@pytest.mark.parametrize("spacing", [None, 0.1])
 async def test_own_checkpoints_are_a_few_statements_a_look(
-    path: str, monkeypatch: pytest.MonkeyPatch
+    path: str, monkeypatch: pytest.MonkeyPatch, spacing: float | None
 ) -> None:
-    """Commits of this process are looked at no more often than every 40 ms, all of them at once."""
+    """
+    Commits of this process are looked at no more often than every 40 ms, all of them at once.
+
+    Or than is asked for.
+    """
     statements, time = Statements(), asyncio.get_running_loop().time
     statements.watch(monkeypatch)
-    async with SqlitePersistence(path) as persistence, asyncio.timeout(PATIENCE):
+    made = sqlite(path, watch_spacing=spacing)
+    async with made as persistence, asyncio.timeout(PATIENCE):
         put_running(path, "i")
         began, saved = time(), 0
         async with persistence.watch(Told()):
@@ -223,7 +230,7 @@ async def test_own_checkpoints_are_a_few_statements_a_look(
     looked = statements.of("PRAGMA data_version")
     assert len(ask_sql(path, "SELECT 1 FROM checkpoints")) == saved > 0
     # The watch's own first look, and the first at a commit, wait for none before them.
-    assert (len(looked) - 2) * SPACING <= lasted
+    assert (len(looked) - 2) * (spacing or SPACING) <= lasted
     for query in ("SELECT id, instance_id\nFROM pending", "SELECT json_group_object"):
         assert 1 < len(statements.of(query)) <= len(looked)
 

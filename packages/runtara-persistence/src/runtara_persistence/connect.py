@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runtara_domain.ports.persistence import Persistence
 
 
-def connect(url: str, *, migrates: bool = False) -> Persistence:
+def connect(url: str, *, migrates: bool = False, watch_spacing: float | None = None) -> Persistence:
     """
     Return an unopened adapter for the database at a URL; this opens and creates nothing.
 
@@ -23,12 +23,15 @@ def connect(url: str, *, migrates: bool = False) -> Persistence:
     do; otherwise opening raises DatabaseError if the schema lacks a migration. Opening a SQLite
     file always brings its schema up to date.
 
+    watch_spacing: of a SQLite file, seconds from one look at what other processes wrote to the
+    next; None: the adapter's. PostgreSQL notifies.
+
     Raises InvalidValue for a URL that it doesn't take, naming those it takes; and as `postgres`.
     """
     place = _locate(url)
     if isinstance(place, location.PostgresLocation):
         return postgres(place.url, migrates=migrates)
-    return sqlite(place.path)
+    return sqlite(place.path, watch_spacing=watch_spacing)
 
 
 def postgres(url: str, *, migrates: bool = False, pool_size: int = 10) -> Persistence:
@@ -50,11 +53,13 @@ def postgres(url: str, *, migrates: bool = False, pool_size: int = 10) -> Persis
     return PostgresPersistence(url, migrates=migrates, pool_size=pool_size)
 
 
-def sqlite(path: str) -> Persistence:
+def sqlite(path: str, *, watch_spacing: float | None = None) -> Persistence:
     """Return an unopened adapter for a SQLite file, or for `:memory:`."""
     from runtara_persistence.sqlite.persistence import SqlitePersistence
 
-    return SqlitePersistence(path)
+    if watch_spacing is None:
+        return SqlitePersistence(path)
+    return SqlitePersistence(path, watch_spacing=watch_spacing)
 
 
 def backend(url: str) -> Literal["postgres", "sqlite"]:

@@ -30,6 +30,8 @@ from runtara_sdk.workflow.process.watchdog import HeartbeatThread
 
 logger = get_logger(__name__)
 
+_SUSPECT_LOOKS = 0.4
+"""Seconds between a suspect's looks at a SQLite file: fifty processes look, each for one run."""
 CANNOT_LOAD = 3
 """The exit code of a child that can't import its workflows; it has reported the error."""
 
@@ -58,7 +60,8 @@ def main() -> NoReturn:
             # The worker has ended; the kernel ends the forked processes with this one.
             os._exit(0)
     with suppress(ConnectionError):
-        asyncio.run(_serve(channel, location, workflows))
+        spacing = _SUSPECT_LOOKS if told.get("forks") else None
+        asyncio.run(_serve(channel, location, workflows, spacing))
     # No frame of user code is unwound: the instances go on in other processes.
     os._exit(0)
 
@@ -98,7 +101,10 @@ def _found(target: str) -> Workflow[..., Any]:
 
 
 async def _serve(
-    channel: socket.socket, location: Location, workflows: dict[str, Workflow[..., Any]]
+    channel: socket.socket,
+    location: Location,
+    workflows: dict[str, Workflow[..., Any]],
+    watch_spacing: float | None,
 ) -> None:
     reader, writer = await asyncio.open_connection(sock=channel)
     suspended = 0
@@ -119,7 +125,9 @@ async def _serve(
         )
 
     async with AsyncExitStack() as exits:
-        connection = await exits.enter_async_context(connected(location))
+        connection = await exits.enter_async_context(
+            connected(location, watch_spacing=watch_spacing)
+        )
         stores = await exits.enter_async_context(connection.stores())
         watch = exits.enter_context(HeartbeatThread())
         watch.begin()

@@ -116,18 +116,21 @@ _shared: dict[tuple[asyncio.AbstractEventLoop, Location], _Shared] = {}
 
 
 @asynccontextmanager
-async def connected(location: Location) -> AsyncIterator[Connection]:
+async def connected(
+    location: Location, *, watch_spacing: float | None = None
+) -> AsyncIterator[Connection]:
     """
     Use the event loop's connection to a location; the first user opens it, the last closes it.
 
     So a process has one writer of a SQLite file, and `sqlite::memory:` is one database.
+    watch_spacing: as of `runtara_persistence.connect.connect`, if this user opens it.
     """
     loop = asyncio.get_running_loop()
     shared = _shared.get((loop, location))
     if shared is None:
         shared = _shared[loop, location] = _Shared(loop.create_future())
         shared.users += 1
-        await _open(shared, location)
+        await _open(shared, location, watch_spacing)
     else:
         shared.users += 1
     try:
@@ -139,9 +142,9 @@ async def connected(location: Location) -> AsyncIterator[Connection]:
             await shared.exits.aclose()
 
 
-async def _open(shared: _Shared, location: Location) -> None:
+async def _open(shared: _Shared, location: Location, watch_spacing: float | None) -> None:
     try:
-        shared.connection.set_result(await _opened(shared.exits, location))
+        shared.connection.set_result(await _opened(shared.exits, location, watch_spacing))
     except BaseException as error:
         _shared.pop((asyncio.get_running_loop(), location), None)
         shared.connection.set_exception(error)
@@ -150,10 +153,13 @@ async def _open(shared: _Shared, location: Location) -> None:
         raise
 
 
-async def _opened(exits: AsyncExitStack, location: Location) -> Connection:
+async def _opened(
+    exits: AsyncExitStack, location: Location, watch_spacing: float | None
+) -> Connection:
     if location.way is Way.DATABASE:
         try:
-            core = EmbeddedCore(persistence_at(location.value, migrates=True))
+            persistence = persistence_at(location.value, migrates=True, watch_spacing=watch_spacing)
+            core = EmbeddedCore(persistence)
         except InvalidValue as error:
             raise ConfigurationError(str(error)) from error
         await exits.enter_async_context(core)

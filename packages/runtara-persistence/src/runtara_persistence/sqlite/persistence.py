@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from runtara_persistence.nouns import SHARED, Noun
 from runtara_persistence.sqlite.database import Database
-from runtara_persistence.sqlite.watch import watching
+from runtara_persistence.sqlite.watch import SPACING, watching
 
 if TYPE_CHECKING:
     from runtara_persistence.sqlite.checkpoints import SqliteCheckpoints
@@ -31,6 +31,7 @@ class SqlitePersistence:
 
     Fits `runtara_domain.ports.persistence.Persistence`. path: a file, created with its folder if
     missing, or `:memory:`. lock_timeout: seconds that a step waits for another process's lock.
+    watch_spacing: seconds from one look at what other processes wrote to the next.
     """
 
     instances: Noun[SqliteInstances] = Noun("SqliteInstances")
@@ -44,8 +45,11 @@ class SqlitePersistence:
     limits: Noun[LimitTransactions] = Noun("LimitTransactions", SHARED)
     schedules: Noun[ScheduleTransactions] = Noun("ScheduleTransactions", SHARED)
 
-    def __init__(self, path: str, *, lock_timeout: float = 5.0) -> None:
+    def __init__(
+        self, path: str, *, lock_timeout: float = 5.0, watch_spacing: float = SPACING
+    ) -> None:
         self._database = Database(path, lock_timeout=lock_timeout)
+        self._watch_spacing = watch_spacing
         self._lifetime = AsyncExitStack()
 
     async def check(self) -> None:
@@ -61,7 +65,7 @@ class SqlitePersistence:
         *,
         launchable: Callable[[], None] | None = None,
     ) -> AbstractAsyncContextManager[None]:
-        return watching(self._database, changed, launchable)
+        return watching(self._database, changed, launchable, self._watch_spacing)
 
     async def __aenter__(self) -> Self:
         await self._lifetime.enter_async_context(self._database.opened())

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _SQL = queries.load("runtara_persistence.sqlite", "signals.sql")
 
-_TICK = 0.005
-"""Seconds between two checks of the log's file."""
-
-_SPACING = 0.04
+SPACING = 0.04
 """Seconds from a poll without news to the next: a busy server makes many commits itself."""
+
+_TICK = 0.125
+"""The time between two checks of the log's file, as a part of the spacing."""
 
 _COARSE = 0.02
 """Seconds within which a file may change twice without a change of its time."""
@@ -40,10 +40,10 @@ Launchable: TypeAlias = Callable[[], None]
 
 @asynccontextmanager
 async def watching(
-    database: Database, changed: OnChanged, launchable: Launchable | None
+    database: Database, changed: OnChanged, launchable: Launchable | None, spacing: float
 ) -> AsyncIterator[None]:
     """
-    Fits `runtara_domain.ports.persistence.Persistence.watch`.
+    Fits `runtara_domain.ports.persistence.Persistence.watch`; spacing: as SPACING.
 
     Reports this process's own signals once they are durable, and others by polling the database;
     docs/decisions/0006 and 0023 say how.
@@ -58,7 +58,8 @@ async def watching(
         if log is own and launchable is None:
             yield
         else:
-            async with _looking(database, log, seen, changed, launchable):
+            looking = _keep_looking(database, log, seen, changed, launchable, spacing)
+            async with _under_way(looking):
                 yield
     finally:
         database.watches.remove(changed)
@@ -80,14 +81,8 @@ class _Seen:
 
 
 @asynccontextmanager
-async def _looking(
-    database: Database,
-    log: _Log | _OwnCommits,
-    seen: _Seen,
-    changed: OnChanged,
-    launchable: Launchable | None,
-) -> AsyncIterator[None]:
-    work = asyncio.create_task(_keep_looking(database, log, seen, changed, launchable))
+async def _under_way(looking: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    work = asyncio.create_task(looking)
     try:
         yield
     finally:
@@ -103,12 +98,13 @@ async def _keep_looking(
     seen: _Seen,
     changed: OnChanged,
     launchable: Launchable | None,
+    spacing: float,
 ) -> None:
     is_out, earliest = False, 0.0
     while True:
-        now = await _reason_to_look(log, is_out, earliest)
+        now = await _reason_to_look(log, is_out, earliest, spacing * _TICK)
         last = seen
-        earliest = now + _SPACING
+        earliest = now + spacing
 
         def step(connection: sqlite3.Connection, last: _Seen = last) -> tuple[_Seen, set[str]]:
             return _look_again(connection, last, log.shows_in_version)
@@ -130,7 +126,9 @@ async def _keep_looking(
             launchable()
 
 
-async def _reason_to_look(log: _Log | _OwnCommits, is_out: bool, earliest: float) -> float:
+async def _reason_to_look(
+    log: _Log | _OwnCommits, is_out: bool, earliest: float, tick: float
+) -> float:
     """Wait for `earliest` and until the log may have moved or the database was out; return when."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[float] = loop.create_future()
@@ -142,10 +140,10 @@ async def _reason_to_look(log: _Log | _OwnCommits, is_out: bool, earliest: float
         if (log.may_have_moved(now) or is_out) and now >= earliest:
             found.set_result(now)
         else:
-            loop.call_later(_TICK, glance)
+            loop.call_later(tick, glance)
 
     # A bare timer: in a task that sleeps, each check would take a third more CPU time.
-    loop.call_later(_TICK, glance)
+    loop.call_later(tick, glance)
     return await found
 
 
