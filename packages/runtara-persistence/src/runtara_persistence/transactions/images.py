@@ -62,7 +62,7 @@ class ImageTransactions(Transacting):
         stored.check_upload(new, upload["chunks"], upload["last_position"], upload["size"])
         last = yield from only(_SQL["register.last_version"], **name)
         yield from fetch(_SQL["register.retire"], **name)
-        yield from fetch(
+        row = yield from only(
             _SQL["register.insert"],
             **name,
             image_id=new.image_id,
@@ -75,7 +75,7 @@ class ImageTransactions(Transacting):
             size_bytes=new.size_bytes,
             upload_id=upload_id,
         )
-        image = records.image((yield from only(_SQL["current"], **name)))
+        image = records.image(row)
         if image.max_concurrent is not None:
             yield from fetch(_SQL["register.bound"], **name, max_concurrent=image.max_concurrent)
         yield from _move_stuck(image, at)

@@ -1,7 +1,8 @@
 """Schedules in a database."""
 
+import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from runtara_domain import values
 from runtara_domain.launching import schedule_changes
@@ -14,11 +15,15 @@ from runtara_domain.model.schedules import (
     Fired,
     FireOutcome,
     Firing,
+    LocalTimeRule,
+    Overlap,
     PausedBy,
     Schedule,
     StoredSchedule,
+    Timing,
 )
-from runtara_persistence import queries, schedule_rows
+from runtara_persistence import queries
+from runtara_persistence.records import Row, record
 from runtara_persistence.transactions import intervening, starting
 from runtara_persistence.transactions.transaction import (
     Transacting,
@@ -30,6 +35,7 @@ from runtara_persistence.transactions.transaction import (
 )
 
 _SQL = queries.shared("schedules.sql")
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class ScheduleTransactions(Transacting):
@@ -54,7 +60,7 @@ class ScheduleTransactions(Transacting):
     @transact("read a schedule", only_reads=True)
     def get(self, tenant_id: str, name: str) -> Transaction[StoredSchedule | None]:
         row = yield from first(_SQL["get"], **_key(tenant_id, name))
-        return None if row is None else schedule_rows.schedule(row)
+        return None if row is None else _stored(row)
 
     @transact("list schedules", only_reads=True)
     def page(
@@ -73,7 +79,7 @@ class ScheduleTransactions(Transacting):
             after_name=after_name,
             limit=limit,
         )
-        return [schedule_rows.schedule(row) for row in found]
+        return [_stored(row) for row in found]
 
     @transact("pause a schedule")
     def pause(self, tenant_id: str, name: str, reason: str = "") -> Transaction[bool]:
@@ -108,7 +114,7 @@ class ScheduleTransactions(Transacting):
             limit=limit,
         )
         row = yield from only(_SQL["next"], at=at)
-        return DueSchedules(tuple(map(schedule_rows.schedule, due)), row["next_at"])
+        return DueSchedules(tuple(map(_stored, due)), row["next_at"])
 
     @transact("store a tick")
     def fire(self, firing: Firing, *, at: datetime) -> Transaction[Fired]:
@@ -141,8 +147,67 @@ def _lock(tenant_id: str, name: str) -> Transaction[StoredSchedule | None]:
     key = _key(tenant_id, name)
     yield from fetch(_SQL["lock_name"], **key)
     row = yield from first(_SQL["lock"], **key)
-    return None if row is None else schedule_rows.schedule(row)
+    return None if row is None else _stored(row)
 
 
 def _write(changed: StoredSchedule) -> Transaction[None]:
-    yield from fetch(_SQL["write"], **schedule_rows.columns(changed))
+    yield from fetch(_SQL["write"], **_columns(changed))
+
+
+def _columns(stored: StoredSchedule) -> dict[str, object]:
+    """Return a schedule's columns by name; moments are datetimes, not text."""
+    schedule = stored.schedule
+    return {
+        "tenant_id": schedule.tenant_id,
+        "name": schedule.name,
+        "workflow": schedule.workflow,
+        "image_id": schedule.image_id,
+        "cron": schedule.timing.cron,
+        "time_zone": schedule.timing.time_zone,
+        "missing": schedule.timing.missing.value,
+        "duplicate": schedule.timing.duplicate.value,
+        "overlap": schedule.overlap.value,
+        "catch_up_ms": schedule.catch_up // _MILLISECOND,
+        "jitter_ms": schedule.jitter // _MILLISECOND,
+        "input": schedule.input,
+        "queue": schedule.queue,
+        "priority": schedule.priority,
+        "revision": stored.revision,
+        "created_at": stored.created_at,
+        "is_declared": stored.is_declared,
+        "code_versions": json.dumps(stored.code_versions, ensure_ascii=False),
+        "paused_by": None if stored.paused_by is None else stored.paused_by.value,
+        "pause_reason": stored.pause_reason,
+        "next_tick_at": stored.next_tick_at,
+        "last_tick_at": stored.last_tick_at,
+        "last_instance_id": stored.last_instance_id,
+        "buffered_tick_at": stored.buffered_tick_at,
+        "problem": stored.problem,
+    }
+
+
+def _stored(row: Row) -> StoredSchedule:
+    """Build a schedule from its columns; moments are datetimes, not text."""
+    timing = Timing(
+        row["cron"],
+        row["time_zone"],
+        LocalTimeRule(row["missing"]),
+        LocalTimeRule(row["duplicate"]),
+    )
+    schedule = record(
+        Schedule,
+        row,
+        timing=timing,
+        overlap=Overlap(row["overlap"]),
+        catch_up=row["catch_up_ms"] * _MILLISECOND,
+        jitter=row["jitter_ms"] * _MILLISECOND,
+    )
+    paused_by = row["paused_by"]
+    return record(
+        StoredSchedule,
+        row,
+        schedule=schedule,
+        is_declared=bool(row["is_declared"]),
+        code_versions=tuple(json.loads(row["code_versions"])),
+        paused_by=None if paused_by is None else PausedBy(paused_by),
+    )

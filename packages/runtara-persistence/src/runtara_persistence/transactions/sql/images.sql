@@ -61,7 +61,9 @@ VALUES (
     :sha256,
     :size_bytes,
     :upload_id
-);
+)
+RETURNING
+    -- include: image;
 
 -- name: register.bound
 INSERT INTO limits (scope, tenant_id, name, max_concurrent)
