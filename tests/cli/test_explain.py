@@ -6,9 +6,19 @@ from typing import Any
 
 import pytest
 
-from runtara_cli import explaining
+from runtara_cli import explaining, words
+from runtara_cli.advice import next_of
 from runtara_cli.explaining import Surroundings, explain
-from runtara_management_sdk import Environment, Image, Instance, Launch, Runner, Status, Waiting
+from runtara_management_sdk import (
+    Environment,
+    Image,
+    Instance,
+    InstanceSummary,
+    Launch,
+    Runner,
+    Status,
+    Waiting,
+)
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -148,3 +158,24 @@ def test_a_workflow_that_nothing_serves_is_stuck() -> None:
     assert explain(one, Surroundings(None, (HERE,), None, NOW)).is_stuck
     assert not explain(one, Surroundings(None, (worker,), None, NOW)).is_stuck
     assert not explain(one, Surroundings(None, (HERE,), IMAGE, NOW)).is_stuck
+
+
+@pytest.mark.parametrize(
+    ("until", "status", "following"),
+    [
+        (None, "paused", "runtara resume i"),
+        (NOW + HOUR, "sleeping", "wakes in 1 h"),
+        (NOW - HOUR, "sleeping", "due now"),
+    ],
+)
+def test_a_sleep_without_a_recorded_wait_is_no_pause(
+    until: datetime | None, status: str, following: str
+) -> None:
+    """Programs of the original SDK record no wait; lists and single instances say the same."""
+    shown = replace(ONE, wake_at=until)
+    listed = InstanceSummary(
+        instance_id="i", tenant_id="t", status=Status.SUSPENDED, created_at=NOW, next_at=until
+    )
+
+    for one in (shown, listed):
+        assert (words.status(one), next_of(one, NOW)) == (status, following)

@@ -19,9 +19,10 @@ def next_of(one: "InstanceSummary | Instance", now: datetime) -> str:
         return f"runtara explain {one.instance_id}"
     if one.waiting_for:
         return _after(one, now)
+    moment = words.next_moment(one)
     if one.status == "suspended":
-        return f"runtara resume {one.instance_id}"
-    return _in("starts in", _next_at(one), now)
+        return _in("wakes in", moment, now) or f"runtara resume {one.instance_id}"
+    return _in("starts in", moment, now)
 
 
 def again(one: "InstanceSummary | Instance") -> str:
@@ -40,11 +41,6 @@ def _after(one: "InstanceSummary | Instance", now: datetime) -> str:
     if said or first.kind != "promise":
         return said
     return f"runtara send {one.instance_id} {first.name}"
-
-
-def _next_at(one: "InstanceSummary | Instance") -> datetime | None:
-    found = getattr(one, "next_at", None) or getattr(one, "next_launch_at", None)
-    return found if isinstance(found, datetime) else None
 
 
 def _in(said: str, moment: datetime | None, now: datetime) -> str:

@@ -70,7 +70,8 @@ def status(one: "InstanceSummary | Instance") -> str:
         more = f" and {len(one.waiting_for) - 1} more" if len(one.waiting_for) > 1 else ""
         return waiting(one.waiting_for[0]) + more
     if one.status == "suspended":
-        return "paused"
+        # The original's programs record no wait.
+        return "paused" if next_moment(one) is None else "sleeping"
     if one.status == "pending" and one.queue:
         return f"pending in queue {one.queue}"
     return str(one.status)
@@ -103,6 +104,15 @@ def since(one: "InstanceSummary | Instance") -> datetime:
     if one.waiting_for and one.waiting_for[0].since is not None:
         return one.waiting_for[0].since
     return one.started_at or one.created_at
+
+
+def next_moment(one: "InstanceSummary | Instance") -> datetime | None:
+    """Return when an instance next goes on by itself; None if that is unknown, or it won't."""
+    for name in ("next_at", "next_launch_at", "wake_at"):
+        found = getattr(one, name, None)
+        if isinstance(found, datetime):
+            return found
+    return None
 
 
 def failure(error: str, longest: int = 60) -> str:
