@@ -34,7 +34,7 @@ def current() -> StepInfo:
     if isinstance(context, Branch):
         instance_id = current_execution().instance_id
         return StepInfo(instance_id, idempotency_key=instance_id)
-    return StepInfo() if context is None else context
+    return StepInfo() if context is None else context.info()
 
 
 def in_workflow(what: str, *, key: str | None = None, keyed: str = "") -> InWorkflow | None:

@@ -193,7 +193,9 @@ class Step(CoroutineFunction, Generic[P, R]):
             await execution.end.finish_and_block(
                 values.codec.Unread(f"{unread}{_UNREAD}", unread.text)
             )
-        return call.record(Kind.RESULT, written.text, form=written.form)
+        record = call.record(Kind.RESULT, written.text, form=written.form)
+        record.back = (written.back,)
+        return record
 
     def _failure(
         self, execution: Execution, call: DurableCall, error: Exception, attempts: int

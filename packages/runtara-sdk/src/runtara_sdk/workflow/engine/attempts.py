@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.duration import duration
-from runtara_sdk.workflow.engine.calls import DurableCall, StepInfo, entered, idempotency_key
+from runtara_sdk.workflow.engine.calls import Attempt, DurableCall, entered
 from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.in_doubt import InDoubt, brief
 from runtara_sdk.workflow.engine.observer import AttemptFailed, StepBegun
@@ -123,11 +123,9 @@ class Attempts:
 
     async def _once(self, work: Work) -> object:
         """Make one attempt, with its timeout; every error of it becomes an Exception."""
-        instance_id, key = self.execution.instance_id, self.call.key
-        own = idempotency_key(instance_id, key)
         limit = self._limit()
         try:
-            with entered(StepInfo(instance_id, key, self.number, own)):
+            with entered(Attempt(self.execution.instance_id, self.call.key, self.number)):
                 if limit is None:
                     return await work()
                 async with limit:

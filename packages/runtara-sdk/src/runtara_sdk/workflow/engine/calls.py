@@ -43,6 +43,20 @@ class StepInfo:
     idempotency_key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
+@dataclass(slots=True)
+class Attempt:
+    """An attempt at a step, as the context of its code."""
+
+    instance_id: str
+    key: str
+    number: int
+
+    def info(self) -> StepInfo:
+        """Return what users see of it."""
+        own = idempotency_key(self.instance_id, self.key)
+        return StepInfo(self.instance_id, self.key, self.number, own)
+
+
 def idempotency_key(instance_id: str, key: str) -> str:
     """32 hexadecimal digits, the same for the same call of the same instance."""
     return hashlib.sha256(f"{instance_id}\0{key}".encode()).hexdigest()[:32]
@@ -293,8 +307,8 @@ def _due_since(scope: CancelScope) -> datetime:
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 
-_context: ContextVar[Branch | StepInfo | None] = ContextVar("runtara_workflow", default=None)
-"""The context of code: a Branch between steps, a StepInfo in a step, None outside workflows."""
+_context: ContextVar[Branch | Attempt | None] = ContextVar("runtara_workflow", default=None)
+"""The context of code: a Branch between steps, an Attempt in a step, None outside workflows."""
 
 
 def branch_in(context: Context) -> Branch | None:
@@ -312,7 +326,7 @@ class entered:  # Used as a function: a generator would take twice the time.
 
     __slots__ = ("_context", "_token")
 
-    def __init__(self, context: Branch | StepInfo | None) -> None:
+    def __init__(self, context: Branch | Attempt | None) -> None:
         self._context = context
 
     def __enter__(self) -> None:
@@ -322,7 +336,7 @@ class entered:  # Used as a function: a generator would take twice the time.
         _context.reset(self._token)
 
 
-def code_context() -> Branch | StepInfo | None:
+def code_context() -> Branch | Attempt | None:
     """Return the context of the running code, in any task."""
     return _context.get()
 

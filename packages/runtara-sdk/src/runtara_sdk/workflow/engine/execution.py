@@ -26,9 +26,9 @@ from datetime import UTC, datetime
 
 from runtara_sdk.loggers import Labels, label_records
 from runtara_sdk.workflow.engine.calls import (
+    Attempt,
     Branch,
     DurableCall,
-    StepInfo,
     code_context,
     is_detached,
 )
@@ -263,7 +263,7 @@ def _labels() -> Labels:
     if execution is None:
         return Labels()
     where = code_context()
-    step, attempt = (where.key, where.attempt) if isinstance(where, StepInfo) else ("", 0)
+    step, attempt = (where.key, where.number) if isinstance(where, Attempt) else ("", 0)
     return Labels(execution.instance_id, execution.workflow.name, execution.run or 0, step, attempt)
 
 

@@ -54,7 +54,8 @@ class Record:
     has it only for errors. `form` is the form of the value. `step` is the qualified name of the
     called step, and `signal` the name of a promise's signal; version 1 has neither. `branch` is the
     path of the branch of a call with its own key; versions 1 and 2 have none. A record that is not
-    `is_kept` need not be saved.
+    `is_kept` need not be saved. `back` holds the value of a record that this run has made, as it
+    was read back.
     """
 
     kind: Kind
@@ -68,6 +69,7 @@ class Record:
     version: int = NAMES
     branch: str | None = None
     is_kept: bool = True
+    back: tuple[object] | None = field(default=None, init=False, repr=False, compare=False)
     _encoded: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def numbered(self, number: int) -> Self:

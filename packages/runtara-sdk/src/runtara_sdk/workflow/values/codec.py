@@ -38,10 +38,11 @@ _SHOWN = 200
 
 @dataclass(slots=True)
 class Written:
-    """A value as JSON, and the form in which it is to be read."""
+    """A value as JSON, the form in which it is to be read, and what was then read."""
 
     text: bytes
     form: Form
+    back: object
 
 
 class Unread(NotSerializable):
@@ -69,13 +70,14 @@ def encode(
             continue
         try:
             text = write(adapter, value)
-            lost = losses(value, _read(adapter, text, form, what))
+            back = _read(adapter, text, form, what)
+            lost = losses(value, back)
         except Exception as error:  # The user's validators and comparisons may raise anything.
             reasons.append((2 if isinstance(error, TypeMismatch) else 3, text_of(error)))
             continue
         if lost.first is None:
             _warn_of_zones(what, lost.zones)
-            return Written(text, form)
+            return Written(text, form, back)
         reasons.append((1, lost.first))
     raise _refused(what, value, annotation, min(reasons)[1])
 
