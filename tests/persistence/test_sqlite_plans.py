@@ -17,7 +17,7 @@ SQLITE = "runtara_persistence.sqlite"
 FILES = ("instances", "checkpoints", "events", "signals", "claims")
 SHARED = (
     *("copying", "deleting", "forking", "instances", "intervening", "launches", "moves"),
-    "reopening",
+    *("instance_views", "reopening"),
 )
 EVERY = [
     *((file, name) for file in FILES for name in queries.load(SQLITE, f"{file}.sql")),
@@ -25,9 +25,9 @@ EVERY = [
 ]
 WALKS = {
     *(("instances", "count.any"), ("instances", "count.blocked"), ("intervening", "tell")),
-    ("launches", "page"),
+    *(("launches", "page"), ("instance_views", "holds")),
 }
-"""Statements that must read every row of an index, or the only row of a table."""
+"""Statements that must read every row of an index or of a small table."""
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from runtara_domain.model.waits import LONGEST_LINE
 from runtara_persistence import queries, records
+from runtara_persistence.postgres.transactor import run_transaction
 from runtara_persistence.records import Waiting
+from runtara_persistence.transactions import instance_views
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    import asyncpg
 
     from runtara_domain.launching.room import Room
     from runtara_domain.model.instance_views import InstanceView
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runtara_domain.model.waits import Awaited
     from runtara_persistence.postgres.connection import Connection
     from runtara_persistence.postgres.database import Database
+    from runtara_persistence.records import Row
 
 _SQL = queries.load("runtara_persistence.postgres", "instance_views.sql")
 
@@ -29,12 +30,16 @@ async def view(
 ) -> InstanceView | None:
     """Return everything that is known about an instance."""
     attempt = "read an instance's details"
-    found = await database.read(attempt, _SQL["view"], instance_id)
-    if not found:
+    row = await database.run(
+        attempt,
+        lambda connection: run_transaction(connection, instance_views.find(instance_id)),
+        is_repeatable=True,
+    )
+    if row is None:
         return None
-    if found[0]["image_id"] is None and not _is_waiting(records.instance(found[0])):
+    if row["image_id"] is None and not _is_waiting(records.instance(row)):
         # All of it is in one row, as of every instance of a worker that has ended.
-        return records.view(found[0], None, None)
+        return records.view(row, None, None)
 
     async def work(connection: Connection) -> InstanceView | None:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -46,13 +51,11 @@ async def view(
 async def _view(
     connection: Connection, instance_id: str, at: datetime, tenant_limit: int | None
 ) -> InstanceView | None:
-    found = await connection.fetch(_SQL["view"], instance_id)
-    if not found:
+    row = await run_transaction(connection, instance_views.find(instance_id))
+    if row is None:
         return None
-    [row] = found
     instance = records.instance(row)
-    images = await connection.fetch(_SQL["view.image"], row["image_id"])
-    image = records.image(images[0]) if images else None
+    image = await run_transaction(connection, instance_views.image_of(row))
     waiting = None
     if _is_waiting(instance):
         waiting = await _waiting(connection, instance, image, row, tenant_limit, at)
@@ -67,13 +70,13 @@ async def _waiting(
     connection: Connection,
     instance: Instance,
     image: Image | None,
-    row: asyncpg.Record,
+    row: Row,
     tenant_limit: int | None,
     at: datetime,
 ) -> Waiting:
-    holds = [records.hold(hold) for hold in await connection.fetch(_SQL["holds"])]
+    holds = await run_transaction(connection, instance_views.holds())
     held_by = records.covering(holds, instance, image)
-    found = await connection.fetch(_SQL["view.limits"], instance.tenant_id)
+    found = await connection.fetch(_SQL["limits"], instance.tenant_id)
     limits = [records.limit(limit) for limit in found]
     if not limits and tenant_limit is None:
         return Waiting(held_by)
@@ -89,7 +92,7 @@ async def _waiting(
 
 
 async def _queue_wait(
-    connection: Connection, instance: Instance, row: asyncpg.Record, room: Room, at: datetime
+    connection: Connection, instance: Instance, row: Row, room: Room, at: datetime
 ) -> Awaited | None:
     from runtara_domain.launching.room import queued
     from runtara_persistence.postgres import claiming

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from runtara_domain.launching.room import queued
 from runtara_domain.model.waits import LONGEST_LINE
-from runtara_persistence import queries, records
+from runtara_persistence import records
 from runtara_persistence.records import Waiting
-from runtara_persistence.sqlite import claiming, rows
+from runtara_persistence.sqlite import claiming
+from runtara_persistence.sqlite.transactor import run_transaction
+from runtara_persistence.transactions import instance_views
 
 if TYPE_CHECKING:
     from runtara_domain.launching.room import Room
@@ -20,19 +22,16 @@ if TYPE_CHECKING:
     from runtara_domain.model.waits import Awaited
     from runtara_persistence.records import Row
 
-_SQL = queries.load("runtara_persistence.sqlite", "instance_views.sql")
-
 
 def view(
     connection: sqlite3.Connection, instance_id: str, at: datetime, tenant_limit: int | None
 ) -> InstanceView | None:
     """Return everything that is known about an instance."""
-    key = {"instance_id": instance_id}
-    row = rows.first(connection, _SQL["view"], key, dict)
+    row = run_transaction(connection, instance_views.find(instance_id), [])
     if row is None:
         return None
     instance = records.instance(row)
-    image = rows.first(connection, _SQL["view.image"], key, records.image)
+    image = run_transaction(connection, instance_views.image_of(row), [])
     waiting = None
     if instance.launch_id is None and not instance.state.is_final:
         waiting = _waiting(connection, instance, image, row, tenant_limit, at)
@@ -47,7 +46,7 @@ def _waiting(
     tenant_limit: int | None,
     at: datetime,
 ) -> Waiting:
-    holds = rows.found(connection, _SQL["holds"], {}, records.hold)
+    holds = run_transaction(connection, instance_views.holds(), [])
     room = claiming.room(connection, tenant_limit, None, at)
     return Waiting(
         records.covering(holds, instance, image),
