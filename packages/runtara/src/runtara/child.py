@@ -134,9 +134,11 @@ async def _serve(
         runs = Runs(workflows, stores, ended)
         before = _memory()
         tell({"ready": True})
-        while line := await reader.readline():
-            _obey(runs, json.loads(line))
-        # The parent has ended or closes: the runs must do nothing more.
+        # A parent that is killed before it has read everything resets the connection.
+        with suppress(ConnectionError):
+            while line := await reader.readline():
+                _obey(runs, json.loads(line))
+        # The parent has ended or closes: the runs must do nothing more, not even clean up.
         os._exit(0)
 
 
