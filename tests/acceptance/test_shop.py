@@ -95,7 +95,7 @@ def children(process_id: int, word: bytes) -> list[int]:
 
 def descendants(process_id: int) -> list[int]:
     """Give the processes that run a worker's instances, and those from which they are forked."""
-    found = children(process_id, b"runtara.child")
+    found = children(process_id, b"runtara.child_process")
     return [*found, *(each for child in found for each in descendants(child))]
 
 

@@ -64,7 +64,8 @@ async def test_without_memory_it_serves_on_or_ends_to_be_started_again(tmp_path:
         async with connected(server.port) as wire:
             kept = await wire.read("i-1", "c-1")
 
-    assert code == 0 or (code == 1 and "out of memory" in said[-1])
+    # A line about repeated lines may follow.
+    assert code == 0 or (code == 1 and any("out of memory" in line for line in said[-3:]))
     assert any("memory" in line.lower() for line in said)
     assert len(said) < 100
     assert kept.state == b"kept"

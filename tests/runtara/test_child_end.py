@@ -11,7 +11,7 @@ import pytest
 from tests.runtara.conftest import until
 
 from runtara import locating
-from runtara.child import _serve
+from runtara.child_process import _serve
 
 
 class Ended(BaseException):
@@ -40,7 +40,7 @@ async def test_a_child_whose_worker_has_gone_ends_at_once(
     def end(code: int) -> None:
         raise Ended
 
-    monkeypatch.setattr("runtara.child.connected", connected)
+    monkeypatch.setattr("runtara.child_process.connected", connected)
     monkeypatch.setattr(os, "_exit", end)
     ours, theirs = socket.socketpair()
     where = locating.locate("sqlite:none.db")

@@ -60,7 +60,9 @@ def nurseries() -> list[int]:
     """Give this process's children that are forked for workers."""
     ids = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
     return [
-        int(each) for each in ids if b"runtara.child" in Path(f"/proc/{each}/cmdline").read_bytes()
+        int(each)
+        for each in ids
+        if b"runtara.child_process" in Path(f"/proc/{each}/cmdline").read_bytes()
     ]
 
 

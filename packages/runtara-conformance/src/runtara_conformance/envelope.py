@@ -19,6 +19,9 @@ REQUESTS: dict[type[Message], int] = {
     messages.CancelChildRequest: 102,
 }
 
+CHECKPOINT_AFTER = 103
+"""The number of a `CheckpointRequest` with `preceding`."""
+
 RESPONSES: dict[int, type[Message]] = {
     1: messages.RegisterInstanceResponse,
     4: messages.SleepResponse,
@@ -36,7 +39,10 @@ RESPONSES: dict[int, type[Message]] = {
 
 def wrap(request: Message) -> bytes:
     """Write the RpcRequest that carries this message."""
-    return protobuf.encode([(REQUESTS[type(request)], request.encode())])
+    number = REQUESTS[type(request)]
+    if isinstance(request, messages.CheckpointRequest) and request.preceding is not None:
+        number = CHECKPOINT_AFTER
+    return protobuf.encode([(number, request.encode())])
 
 
 def unwrap(response: bytes) -> Message:

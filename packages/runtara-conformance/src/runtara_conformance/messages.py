@@ -88,12 +88,25 @@ class CustomSignal(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class PrecedingCheckpoint(Message):
+    """A checkpoint that is saved before the one that brings it, unless its id is taken."""
+
+    checkpoint_id: str = text(1)
+    state: bytes = binary(2)
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointRequest(Message):
-    """Save a state under an id, or get the one that was saved first."""
+    """
+    Save a state under an id, or get the one that was saved first.
+
+    With `preceding` it is the operation `checkpoint_after`.
+    """
 
     instance_id: str = text(1)
     checkpoint_id: str = text(2)
     state: bytes = binary(3)
+    preceding: PrecedingCheckpoint | None = opt_message(100, PrecedingCheckpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +284,7 @@ class RegisterInstanceResponse(Message):
     input: bytes | None = opt_binary(102)
     checkpoints: ListCheckpointsResponse | None = opt_message(103, ListCheckpointsResponse)
     pending_signal: Signal | None = opt_message(104, Signal)
+    knows_preceding: bool = boolean(105)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ async def _interpreter(
     channel: socket.socket, preparation: Mapping[str, object]
 ) -> tuple[Interpreter, bytes]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "runtara.child", str(channel.fileno())),
+        *(sys.executable, "-m", "runtara.child_process", str(channel.fileno())),
         pass_fds=[channel.fileno()],
         start_new_session=True,
     )

@@ -2,12 +2,19 @@
 
 import asyncio
 
-from runtara_conformance.expect import expect, refused, same
-from runtara_conformance.messages import CheckpointRequest, GetCheckpointRequest, Status
+from runtara_conformance.expect import answered, expect, refused, same
+from runtara_conformance.messages import (
+    CheckpointRequest,
+    CheckpointResponse,
+    GetCheckpointRequest,
+    PrecedingCheckpoint,
+    Status,
+)
 from runtara_conformance.rule import Noun, Tier
 from runtara_conformance.subject import Server
 
 rule = Noun("checkpoints", Tier.SLICE)
+extension = Noun("checkpoints", Tier.CORE)
 
 
 @rule("The first call with an id saves and answers `found` false with empty state")
@@ -176,3 +183,16 @@ async def what_is_acknowledged_is_read_at_once(server: Server) -> None:
             await one.saves(f"step {number}", b"%d" % number)
             kept = await one.on(other).get(f"step {number}")
             same("found, state", (kept.found, kept.state), (True, b"%d" % number))
+
+
+@extension("`checkpoint_after` saves `preceding` first, unless its id is taken")
+async def what_precedes_is_saved_first(server: Server) -> None:
+    async with server.instance() as one:
+        for name, brought, found in (("a", b"1", False), ("b", b"2", False), ("a", b"3", True)):
+            before = PrecedingCheckpoint("first", brought)
+            reply = await one.ask(CheckpointRequest(one.id, name, brought, before))
+            same("found", answered(reply, CheckpointResponse).found, found)
+        await one.finds("first", b"1")
+        await one.finds("a", b"1")
+        await one.finds("b", b"2")
+        same("the pointer", (await one.status()).checkpoint_id, "b")
