@@ -110,8 +110,8 @@ LAUNCHING = (
         "The next moment that a claim tells is forgotten.",
         _ENGINE + "known.py",
         "Known.note",
-        "self.next_at, self.again_at = claims.next_at, claims.again_at",
-        "self.again_at = claims.again_at",
+        "self._note_next(claims.next_at)",
+        "pass",
         (_LAUNCHER + "test_a_sleeper_that_is_due_before_the_next_renewal_is_launched_then",),
     ),
     Mutant(

@@ -115,15 +115,15 @@ async def test_a_launcher_claims_only_what_waiting_workers_leave_to_it(world: Wo
         with launcher.launchable.calling(lambda: None):
             launcher.take(None)
             await world.settle()
-            launcher.answered(Claims(), launcher.launchable.count)
+            launcher.answered(Claims(), launcher.launchable.count, 9)
             await world.pass_time(1)
             assert calls["claim"] == 0
             launcher.take(None)
-            launcher.answered(Claims(has_others=True), launcher.launchable.count)
+            launcher.answered(Claims(has_others=True), launcher.launchable.count, 9)
             await world.settle()
             assert calls["claim"] == 1
             launcher.take(None)
-            launcher.answered(Claims(), launcher.launchable.count - 1)
+            launcher.answered(Claims(), launcher.launchable.count - 1, 9)
             await world.settle()
             assert calls["claim"] == 1
             await world.pass_time(0.05, step=0.05)

@@ -35,7 +35,7 @@ class ServedWorker:
         # A claim that fails may have left something.
         self._heard = None
         claims = await self.launches.claim(self.offer, limit=limit, at=at)
-        self.launcher.answered(claims, heard)
+        self.launcher.answered(claims, heard, limit)
         if not claims.has_lease:
             raise LeaseLost("the worker's lease has expired; open it again")
         moments = [each for each in (claims.again_at, claims.next_at) if each is not None]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from runtara_domain.model.environments import Renewal
 from runtara_domain.model.launches import Claims
 
 _LEFT = timedelta(milliseconds=50)
@@ -17,13 +18,13 @@ class Known:
     The launcher's knowledge of launchable instances.
 
     is_wanted: instances may have become launchable since the last claim. next_at: when the next
-    instance becomes launchable, as the last claim or renewal returned it. again_at: when the same
-    claim may give more, as the last claim returned it. left_until: instances may have become
-    launchable, and workers claim them now; from this moment the launcher claims, too. is_waiting:
-    the last claim gave as many instances as it asked for, so that more may be launchable.
-    is_held_back: a limit kept a claim, of the launcher or of a worker, from giving more.
-    answered_at: when the last claim of a worker was answered, by `Clock.uptime`. is_offering: a
-    start that is under way may claim an instance.
+    instance becomes launchable: the earliest moment that an answer has given since the launcher's
+    last claim was sent. again_at: when the same claim may give more, as the last claim returned it.
+    left_until: instances may have become launchable, and workers claim them now; from this moment
+    the launcher claims, too. is_waiting: the last claim gave as many instances as it asked for, so
+    that more may be launchable. is_held_back: a limit kept a claim, of the launcher or of a worker,
+    from giving more. answered_at: when the last claim of a worker was answered, by `Clock.uptime`.
+    is_offering: a start that is under way may claim an instance.
     """
 
     is_wanted: bool = True
@@ -61,23 +62,38 @@ class Known:
 
     def note(self, claims: Claims, limit: int) -> None:
         """Note the answer to a claim of the launcher."""
-        self.next_at, self.again_at = claims.next_at, claims.again_at
+        self._note_next(claims.next_at)
+        self.again_at = claims.again_at
         self.is_held_back |= claims.is_held_back
         self.is_waiting = len(claims.assignments) == limit
         # A change during the claim has set `is_wanted`, and may have come too late for the claim.
         self.is_wanted |= self.is_waiting
 
-    def note_of_worker(self, claims: Claims, uptime: timedelta, *, is_newest: bool) -> None:
+    def note_of_worker(
+        self, claims: Claims, limit: int, uptime: timedelta, *, is_newest: bool
+    ) -> None:
         """
-        Note the answer to a worker's claim, at this time.
+        Note the answer to a worker's claim of at most this many instances, at this time.
 
         is_newest: whether nothing became launchable since it was sent.
         """
         self.answered_at = uptime
-        moments = [each for each in (self.next_at, claims.next_at) if each is not None]
-        self.next_at = min(moments, default=None)
+        self._note_next(claims.next_at)
         self.is_held_back |= claims.is_held_back
         if claims.has_others or claims.is_draining or not claims.has_lease:
             self.is_wanted = True
-        elif is_newest:
+        elif is_newest and len(claims.assignments) < limit:
+            # A claim that gave as many as it asked for does not give the next moment.
             self.left_until = None
+
+    def note_renewal(self, renewal: Renewal) -> None:
+        """Note the next moment that a renewal of the lease returned; a drain has none."""
+        if renewal.is_draining:
+            self.next_at = None
+        else:
+            self._note_next(renewal.next_launchable_at)
+
+    def _note_next(self, moment: datetime | None) -> None:
+        """Keep the earlier moment: answers come in any order, and an older one may lack it."""
+        if moment is not None and (self.next_at is None or moment < self.next_at):
+            self.next_at = moment

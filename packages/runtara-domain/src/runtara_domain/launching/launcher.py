@@ -189,14 +189,14 @@ class Launcher:
             self.launchable.tell()
         self._wake_up.set()
 
-    def answered(self, claims: Claims, heard: int) -> None:
+    def answered(self, claims: Claims, heard: int, limit: int) -> None:
         """
         Note the answer to a worker's claim, which may show that the launcher need not claim.
 
-        heard: `launchable.count` when the claim was sent.
+        heard: `launchable.count` when the claim was sent. limit: what the claim asked for at most.
         """
         is_newest = heard == self.launchable.count
-        self._known.note_of_worker(claims, self._clock.uptime(), is_newest=is_newest)
+        self._known.note_of_worker(claims, limit, self._clock.uptime(), is_newest=is_newest)
         self._wake_up.set()
 
     def recheck_schedules(self) -> None:
@@ -323,7 +323,7 @@ class Launcher:
     def _renewed(self, renewal: Renewal) -> None:
         was_draining = self._known.is_draining
         self._note_drain(renewal.is_draining)
-        self._known.next_at = None if renewal.is_draining else renewal.next_launchable_at
+        self._known.note_renewal(renewal)
         if self._scheduler is not None:
             self._scheduler.heard(renewal.next_tick_at)
         # During a drain no renewal leads to a claim. The first renewal after the drain does,
