@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -631,3 +632,43 @@ async def test_after_long_statements_the_loop_does_not_stand_still_for_the_next_
 
     assert await phases.two_groups() == [(True, True), (True, True)]
     await phases.steps.close()
+
+
+class Interrupted:
+    """A lock; during the first wait for one a signal handler raises an error."""
+
+    is_left = True
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.release = self._lock.release
+
+    def acquire(self, timeout: float = -1) -> bool:
+        if timeout >= 0 and Interrupted.is_left:
+            Interrupted.is_left = False
+            raise TimeoutError
+        return self._lock.acquire(timeout=timeout)
+
+
+async def test_an_error_of_a_signal_handler_does_not_fail_a_group_under_way(
+    connection: sqlite3.Connection, thread: Thread, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop's exception handler gets the error; each caller gets the result of its step."""
+    monkeypatch.setattr(Interrupted, "is_left", True)
+    locks = SimpleNamespace(Lock=Interrupted, get_native_id=threading.get_native_id)
+    monkeypatch.setattr(step_thread, "threading", locks)
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda loop, context: errors.append(context["exception"])
+    )
+    steps = StepThread(commit_together, follows_loop=True)
+    steps.opened(connection, thread)
+
+    numbers: list[int] = []
+    async with asyncio.timeout(60):
+        for each in (range(ALTERNATE), range(ALTERNATE, 3 * ALTERNATE)):
+            numbers += await asyncio.gather(*(steps.run(keep(number)) for number in each))
+        await steps.close()
+
+    assert numbers == kept(path) == list(range(3 * ALTERNATE))
+    assert [type(error) for error in errors] == [TimeoutError]

@@ -209,8 +209,17 @@ class StepThread:
         self._thread.call(partial(self._in_thread, group))
         # If the call fails, no group is under way. `_end` runs later, in the event loop.
         self._is_under_way = True
-        if statements is not None and not statements.acquire(timeout=FAST):
-            self._unwatched = CALM
+        if statements is not None:
+            self._wait(statements)
+
+    def _wait(self, statements: threading.Lock) -> None:
+        try:
+            if not statements.acquire(timeout=FAST):
+                self._unwatched = CALM
+        except Exception as error:
+            # A signal handler raised it. The batcher would take the group for one not begun.
+            said = "a signal handler raised an error while a group of steps was under way"
+            self._loop.call_exception_handler({"message": said, "exception": error})
 
     def _stands_still(self) -> bool:
         """Whether the loop waits for the statements of the next group."""
