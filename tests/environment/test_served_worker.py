@@ -1,8 +1,9 @@
 """A worker that claims through an environment: it asks the database only if that may give more."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from tests.domain.launching.world import TENANT, World
@@ -10,7 +11,7 @@ from tests.domain.launching.world import TENANT, World
 from runtara_domain.error import DatabaseError
 from runtara_domain.launching.launcher import Launcher
 from runtara_domain.model.environments import NewEnvironment
-from runtara_domain.model.launches import InstanceStart, Offer
+from runtara_domain.model.launches import Claims, InstanceStart, Offer
 from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_environment.errors import LeaseLost
 from runtara_environment.served_worker import ServedWorker
@@ -98,3 +99,33 @@ async def test_a_claim_that_failed_is_asked_again(
             await worker.claim(5)
 
     assert [one.instance_id for one in claimed] == ["i"]
+
+
+async def test_of_two_claims_at_once_the_last_answer_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it gave as many as were asked for, the next claim asks the database."""
+    async with world.launcher() as launcher:
+        worker = await served(world, launcher)
+        await start(world, "i")
+        await start(world, "j")
+        claim, may_end = world.persistence.launches.claim, asyncio.Event()
+
+        async def slow(offer: Offer, *, limit: int, at: datetime) -> Claims:
+            found = await claim(offer, limit=limit, at=at)
+            if limit == 1:
+                await may_end.wait()
+            return found
+
+        monkeypatch.setattr(world.persistence.launches, "claim", slow)
+        full = asyncio.create_task(worker.claim(1))
+        await world.settle()
+        rest = await worker.claim(5)
+        may_end.set()
+        first = await full
+        calls = world.count_calls()
+        worker.launches = world.persistence.launches
+        await worker.claim(5)
+
+    assert [one.instance_id for one in (*first, *rest)] == ["i", "j"]
+    assert calls["claim"] == 1

@@ -39,9 +39,9 @@ class ServedWorker:
         if not claims.has_lease:
             raise LeaseLost("the worker's lease has expired; open it again")
         moments = [each for each in (claims.again_at, claims.next_at) if each is not None]
+        # Both are of the same claim, because another one may have been answered meanwhile.
+        self._heard = heard if len(claims.assignments) < limit else None
         self._next_at = min(moments, default=None)
-        if len(claims.assignments) < limit:
-            self._heard = heard
         return claims.assignments
 
     def until_next(self, longest: timedelta) -> timedelta:
