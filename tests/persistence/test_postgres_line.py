@@ -130,6 +130,18 @@ async def test_many_quick_steps_need_few_connections(url: str) -> None:
         await stranger.close()
 
 
+async def test_no_caller_starves_while_others_use_the_only_connection(url: str) -> None:
+    async with PostgresPersistence(url, pool_size=1) as persistence:
+        done = [0, 0, 0]
+
+        async def caller(number: int) -> None:
+            while min(done) < 10:
+                await persistence.instances.run_state("i")
+                done[number] += 1
+
+        await asyncio.gather(*map(caller, range(3)))
+
+
 async def test_what_is_known_of_arrays_is_what_the_server_says(url: str) -> None:
     stranger = await asyncpg.connect(url)
     try:

@@ -16,7 +16,6 @@ from runtara_migrations.ledger import MigrationError
 from runtara_migrations.postgres import check_postgres, run_postgres
 from runtara_persistence.postgres.connection import SETTINGS, Connection, Opening, check_session
 from runtara_persistence.postgres.driver_errors import FAILURES, explain, was_lost, was_rolled_back
-from runtara_persistence.postgres.kept import KeptConnections, Pool, release
 from runtara_persistence.postgres.line import Line
 from runtara_persistence.postgres.transactor import run_transaction
 from runtara_persistence.transactions.transaction import Transacting
@@ -30,10 +29,12 @@ T = TypeVar("T")
 # In quotes, because these classes are generic only for the type checker.
 Records: TypeAlias = "list[asyncpg.Record]"
 Work: TypeAlias = Callable[[Connection], Awaitable[T]]
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 MUCH_LONGER = 6
 """A statement that counts or searches may take this many times as long as other statements."""
 _CLOSE_TIMEOUT = 5.0
+_RELEASE_TIMEOUT = 2.0
 _LOCK_TIMEOUT = 0.25
 """Seconds. Steps rarely lock a row for as long: another holder may keep the lock for long."""
 _FIRST_PAUSE = 0.01
@@ -70,7 +71,6 @@ class Database:
         self._opening = Opening(place, settings=self._settings(), patience=patience)
         self._pool: Pool | None = None
         self._line = Line(self._size)
-        self._kept = KeptConnections()
         self._under_way = 0
         self._none_under_way = asyncio.Event()
         self._none_under_way.set()
@@ -100,7 +100,6 @@ class Database:
         finally:
             await self._none_under_way.wait()
             self._pool = None
-            await self._kept.give_back(pool)
             await _close(pool)
 
     async def connect(self) -> asyncpg.Connection[asyncpg.Record]:
@@ -209,7 +208,7 @@ class Database:
                     self._in_line(held, deadline) if held else nullcontext(),
                     self._line.turn(_until(deadline)),
                 ):
-                    return await self._once(pool, work, deadline)
+                    return await _once(pool, work, deadline)
             except FAILURES as error:
                 failure = error.__cause__ if isinstance(error, _NotBegun) else error
                 is_safe = isinstance(error, _NotBegun) or was_rolled_back(error)
@@ -219,33 +218,10 @@ class Database:
                 if isinstance(failure, asyncpg.ReadOnlySQLTransactionError):
                     # New connections find out again which host is the primary.
                     await pool.expire_connections()
-                    await self._kept.give_back(pool)
                 if isinstance(failure, asyncpg.LockNotAvailableError):
                     held, deadline = failure, began + self._step_timeout
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-
-    async def _once(self, pool: Pool, work: Work[T], deadline: float) -> T:
-        """
-        Do work with a connection, and keep that for the next step.
-
-        After an error the pool gets the connection, because it ends what may be under way there.
-        """
-        connection = await self._kept.take(pool) or await _acquired(pool, deadline)
-        is_well = False
-        try:
-            result = await work(connection)
-            is_well = not connection.is_closed()
-            return result
-        except asyncpg.InternalClientError:
-            # The driver has lost track of this connection's state.
-            connection.terminate()
-            raise
-        finally:
-            if is_well:
-                self._kept.keep(pool, connection)
-            else:
-                await release(pool, connection)
 
     @asynccontextmanager
     async def _in_line(
@@ -339,11 +315,29 @@ class _NotBegun(OSError):
     """No connection could be had; the error's cause says why."""
 
 
-async def _acquired(pool: Pool, deadline: float) -> Connection:
+async def _once(pool: Pool, work: Work[T], deadline: float) -> T:
     try:
-        return await pool.acquire(timeout=_until(deadline))
+        connection = await pool.acquire(timeout=_until(deadline))
     except FAILURES as error:
         raise _NotBegun from error
+    try:
+        return await work(connection)
+    except asyncpg.InternalClientError:
+        # The driver has lost track of this connection's state.
+        connection.terminate()
+        raise
+    finally:
+        await _release(pool, connection)
+
+
+async def _release(pool: Pool, connection: Connection) -> None:
+    try:
+        # A frozen server doesn't answer the request to cancel a statement, so this is bounded.
+        await pool.release(connection, timeout=_RELEASE_TIMEOUT)
+    except FAILURES as error:
+        # The connection is closed, and a new one takes its place. The step's outcome stays as it
+        # is, also if that is a cancellation.
+        _log.debug("a connection can't be released: %s", error)
 
 
 async def _close(pool: Pool) -> None:
