@@ -10,7 +10,9 @@ from tests.support.postgres import cloned_database
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import EventFilter, Registration
-from runtara_domain.status import OPEN
+from runtara_domain.model.instance_copies import CopiedCheckpoint, CopiedInstance, InstanceCopy
+from runtara_domain.status import OPEN, InstanceStatus
+from runtara_persistence.postgres import transactor
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
 STEP_TIMEOUT = 0.5
@@ -26,6 +28,15 @@ INSERT INTO instances (instance_id, tenant_id, status, finished_at)
 SELECT 'i' || n, 't', 'completed', '2000-01-01' FROM generate_series(1, 3) AS n;
 INSERT INTO checkpoints (instance_id, checkpoint_id, state)
 SELECT 'i' || n % 3 + 1, 'c' || n, '' FROM generate_series(1, 600) AS n;
+"""
+# Six hundred milliseconds or more to insert them all.
+SLOW_TO_INSERT = """
+CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_sleep(0.001);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER dawdle BEFORE INSERT ON checkpoints FOR EACH ROW EXECUTE FUNCTION dawdle();
 """
 
 
@@ -57,6 +68,32 @@ async def test_pruning_takes_less_at_a_time_where_more_would_take_too_long(
 
     assert await persistence.instances.prune(START) == 3
     assert await stranger.fetchval("SELECT count(*) FROM checkpoints") == 0
+
+
+@pytest.mark.parametrize("bound", ["_MOST_ROWS", "_MOST_BYTES"])
+async def test_a_copy_that_takes_long_is_put_in_by_parts(
+    persistence: PostgresPersistence,
+    stranger: "asyncpg.Connection[asyncpg.Record]",
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+) -> None:
+    """Each part, bounded by rows and by bytes, has as long as any other statement."""
+    await stranger.execute(SLOW_TO_INSERT)
+    monkeypatch.setattr(transactor, bound, 100)
+    done = InstanceStatus.COMPLETED
+    instance = CopiedInstance(
+        instance_id="i", tenant_id="t", status=done, created_at=START, run_epoch=1, priority=0
+    )
+    checkpoints = [
+        CopiedCheckpoint(checkpoint_id=f"c{n}", state=b"1", created_at=START) for n in range(600)
+    ]
+    copy = InstanceCopy(instance=instance, checkpoints=checkpoints, events=(), signals=())
+
+    put = await persistence.launches.put_copy(copy, "file", image_id=None, at=START)
+
+    assert put.created
+    stored = "SELECT array_agg(checkpoint_id ORDER BY id) FROM checkpoints"
+    assert await stranger.fetchval(stored) == [each.checkpoint_id for each in checkpoints]
 
 
 async def test_what_counts_may_take_longer_than_other_statements(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runtara_persistence.transactions.transaction import End
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_MOST_ROWS, _MOST_BYTES = 256, 1 << 22
+"""Rows, and bytes, of which a part of a batch takes little more."""
+
 
 async def run_transaction(
     connection: Connection, transaction: Transaction[T], step_timeout: float | None = None
 ) -> T:
     """
-    Execute the queries of a transaction, each in one request; return its outcome.
+    Execute the queries of a transaction; return its outcome.
 
-    step_timeout: seconds that each query may take; None: the database's own limit counts.
+    step_timeout: seconds that each query may take, and each part of a large batch; None: the
+    database's own limit counts.
     """
     try:
         query = next(transaction)
@@ -48,11 +52,29 @@ async def _executed(
         return ()
     text, names = query.statement.postgres
     if query.batch is not None:
-        given = [_values(names, each) for each in query.batch]
-        await connection.executemany(text, given, timeout=step_timeout)
+        for part in _parts(_values(names, each) for each in query.batch):
+            await connection.executemany(text, part, timeout=step_timeout)
         return ()
     return await connection.fetch(text, *_values(names, query.parameters), timeout=step_timeout)
 
 
 def _values(names: Sequence[str], parameters: Mapping[str, object]) -> list[Any]:
     return [parameters[name] for name in names]
+
+
+def _parts(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
+    """
+    Divide the rows of a batch, in order.
+
+    So each part passes within the timeout of any other statement, however large the batch is.
+    """
+    part: list[list[Any]] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += sum(len(value) for value in row if isinstance(value, bytes | str))
+        if len(part) == _MOST_ROWS or size > _MOST_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

@@ -31,7 +31,8 @@ class Query(NamedTuple):
 
     A database that has no text of the statement does not execute it; there are no rows then.
 
-    batch: parameters for each time that the statement is executed; such a query has no rows.
+    batch: parameters for each time that the statement is executed; such a query has no rows. A
+    large batch may be executed in parts.
     """
 
     statement: Statement
