@@ -295,6 +295,21 @@ async def test_a_cancellation_stays_one_though_the_server_is_frozen(
         assert await save(persistence, "c")
 
 
+async def test_what_operators_see_of_an_instance_is_not_waited_for_on_a_frozen_server(
+    url: str, stranger: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    async with PostgresPersistence(url, pool_size=1, step_timeout=0.2) as persistence:
+        await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
+        [backend] = await stranger.fetchrow(OUR_BACKEND) or []
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(20):
+                with pytest.raises(DatabaseError, match="no answer in time"):
+                    await persistence.launches.view("i", at=START)
+        finally:
+            os.kill(backend, signal.SIGCONT)
+
+
 async def test_a_database_that_forgets_is_warned_of(
     url: str,
     stranger: "asyncpg.Connection[asyncpg.Record]",

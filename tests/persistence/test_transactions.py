@@ -61,7 +61,9 @@ async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
             # As a pool gives it, without a pool.
             server: Any = await asyncpg.connect(url)
             await server.execute(TABLES.format(moment="TIMESTAMPTZ"))
-            yield lambda transaction: on_postgres.run_transaction(server, transaction)
+            yield lambda transaction: on_postgres.run_transaction(
+                server, transaction, step_timeout=None
+            )
             await server.close()
 
 

@@ -167,9 +167,9 @@ class Database:
         async def work(connection: Connection) -> T:
             if reads_much:
                 async with self._much(connection) as timeout:
-                    return await run_transaction(connection, begin(), timeout)
+                    return await run_transaction(connection, begin(), step_timeout=timeout)
             async with nullcontext() if only_reads or is_single else connection.transaction():
-                return await run_transaction(connection, begin(), self._step_timeout)
+                return await run_transaction(connection, begin(), step_timeout=self._step_timeout)
 
         return await self.run(attempt, work, is_repeatable=is_repeatable)
 

@@ -32,7 +32,9 @@ async def view(
     attempt = "read an instance's details"
     row = await database.run(
         attempt,
-        lambda connection: run_transaction(connection, instance_views.find(instance_id)),
+        lambda connection: run_transaction(
+            connection, instance_views.find(instance_id), step_timeout=database.step_timeout
+        ),
         is_repeatable=True,
     )
     if row is None:
@@ -51,11 +53,11 @@ async def view(
 async def _view(
     connection: Connection, instance_id: str, at: datetime, tenant_limit: int | None
 ) -> InstanceView | None:
-    row = await run_transaction(connection, instance_views.find(instance_id))
+    row = await run_transaction(connection, instance_views.find(instance_id), step_timeout=None)
     if row is None:
         return None
     instance = records.instance(row)
-    image = await run_transaction(connection, instance_views.image_of(row))
+    image = await run_transaction(connection, instance_views.image_of(row), step_timeout=None)
     waiting = None
     if _is_waiting(instance):
         waiting = await _waiting(connection, instance, image, row, tenant_limit, at)
@@ -74,7 +76,7 @@ async def _waiting(
     tenant_limit: int | None,
     at: datetime,
 ) -> Waiting:
-    holds = await run_transaction(connection, instance_views.holds())
+    holds = await run_transaction(connection, instance_views.holds(), step_timeout=None)
     held_by = records.covering(holds, instance, image)
     found = await connection.fetch(_SQL["limits"], instance.tenant_id)
     limits = [records.limit(limit) for limit in found]

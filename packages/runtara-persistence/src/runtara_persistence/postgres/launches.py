@@ -72,7 +72,8 @@ class PostgresLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions)
         from runtara_persistence.postgres import claiming
         from runtara_persistence.transactions import starting
 
-        started = await run_transaction(connection, starting.start(start, at))
+        starts = starting.start(start, at)
+        started = await run_transaction(connection, starts, step_timeout=None)
         if not started.created:
             return started
         return replace(started, claims=await claiming.claim_with_start(connection, offer, at))
@@ -127,7 +128,8 @@ class PostgresLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions)
 
         async def work(connection: Connection) -> Copied | None:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                return await run_transaction(connection, copying.take(instance_id))
+                taking = copying.take(instance_id)
+                return await run_transaction(connection, taking, step_timeout=None)
 
         return await self._database.run("take a copy of an instance", work, is_repeatable=True)
 

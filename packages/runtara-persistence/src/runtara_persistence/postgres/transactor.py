@@ -21,13 +21,13 @@ _MOST_ROWS, _MOST_BYTES = 256, 1 << 22
 
 
 async def run_transaction(
-    connection: Connection, transaction: Transaction[T], step_timeout: float | None = None
+    connection: Connection, transaction: Transaction[T], *, step_timeout: float | None
 ) -> T:
     """
     Execute the queries of a transaction; return its outcome.
 
-    step_timeout: seconds that each query may take, and each part of a large batch; None: the
-    database's own limit counts.
+    step_timeout: seconds that each query may take, and each part of a large batch; None: only the
+    server's own limit counts, which does not end a query of a frozen server.
     """
     try:
         query = next(transaction)
