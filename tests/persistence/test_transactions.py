@@ -1,7 +1,7 @@
 """Transactions that are written once: what a generator asks for, and what each database does."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,13 +10,14 @@ import asyncpg
 import pytest
 from tests.support import postgres
 
-from runtara_domain.error import InvalidValue
+from runtara_domain.error import DatabaseError, InvalidValue
 from runtara_domain.model.interventions import Deletion
 from runtara_domain.ports.persistence import Persistence
 from runtara_persistence.connect import connect
 from runtara_persistence.postgres import transactor as on_postgres
 from runtara_persistence.queries import Statement
 from runtara_persistence.sqlite import transactor as on_sqlite
+from runtara_persistence.transactions.images import ImageTransactions
 from runtara_persistence.transactions.transaction import (
     Transaction,
     execute_many,
@@ -133,3 +134,33 @@ async def test_a_wrong_argument_is_refused_without_the_database(
     """The caller need not wait for a database that is out of reach."""
     with pytest.raises(InvalidValue, match="takes text without NUL characters"):
         await ask(connect(url))
+
+
+class Scripted:
+    """A database that answers the queries of a transaction with these rows, in order."""
+
+    def __init__(self, *answers: Sequence[dict[str, object]]) -> None:
+        self.left = list(answers)
+
+    async def perform(
+        self, attempt: str, begin: Callable[[], Transaction[Any]], **kind: bool
+    ) -> Any:
+        transaction = begin()
+        try:
+            next(transaction)
+            while True:
+                transaction.send(self.left.pop(0))
+        except StopIteration as end:
+            return end.value
+
+
+GONE: tuple[Sequence[dict[str, object]], ...] = ([], [])
+
+
+async def test_a_chunk_that_is_deleted_before_it_is_compared_is_stored_again() -> None:
+    database = Scripted(*GONE, [{"position": 0}])
+    await ImageTransactions(database).put_chunk("u", 0, b"x", at=MOMENT)
+    assert database.left == []
+
+    with pytest.raises(DatabaseError, match="no row of its position is there"):
+        await ImageTransactions(Scripted(*3 * GONE)).put_chunk("u", 0, b"x", at=MOMENT)

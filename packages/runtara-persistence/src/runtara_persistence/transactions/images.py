@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runtara_domain import values
-from runtara_domain.error import InvalidValue
+from runtara_domain.error import DatabaseError, InvalidValue
 from runtara_domain.model.images import MAX_CHUNK_BYTES, DeletedImage, RegisteredImage
 from runtara_persistence import queries, records, stored
 from runtara_persistence.transactions import moves
@@ -28,6 +28,8 @@ _SQL = queries.shared("images.sql")
 _BOUND = queries.shared("limits.sql")["bound"]
 _OF_AN_IMAGE = "image"
 """`Scope.IMAGE`, whose module commands that only read need not import."""
+_TRIES = 3
+"""How often a chunk that stands in the way may have been deleted before it is read."""
 
 
 class ImageTransactions(Transacting):
@@ -41,11 +43,20 @@ class ImageTransactions(Transacting):
         values.check_range("position", position, 0, values.MAX_LIMIT)
         values.check_bytes("data", data, MAX_CHUNK_BYTES)
         chunk = {"upload_id": upload_id, "position": position, "data": data}
-        if (yield from first(_SQL["put_chunk"], **chunk, at=at)) is not None:
+        # A chunk that stands in the way may be deleted with its upload before it is read.
+        for _ in range(_TRIES):
+            if (yield from first(_SQL["put_chunk"], **chunk, at=at)) is not None:
+                return
+            row = yield from first(_SQL["put_chunk.is_same"], **chunk)
+            if row is None:
+                continue
+            if not row["is_same"]:
+                raise InvalidValue(f"position: {position} of the upload has other bytes already")
             return
-        row = yield from only(_SQL["put_chunk.is_same"], **chunk)
-        if not row["is_same"]:
-            raise InvalidValue(f"position: {position} of the upload has other bytes already")
+        raise DatabaseError(
+            "Failed to store a part of an image: its row is not stored, and no row of its position"
+            " is there. See whether a trigger on the table image_chunks drops rows"
+        )
 
     @transact("register an image")
     def register(
