@@ -37,24 +37,36 @@ class Close:
     at: datetime
 
 
-async def close_together(database: Database, closes: Sequence[Close]) -> Sequence[Closed | None]:
+async def close_together(
+    database: Database, closes: Sequence[Close]
+) -> Sequence[Closed | DatabaseError | None]:
     """
     Carry out the port's step `launches.close` for callers with different launches.
 
     The outcome None means that nothing was done for this caller, whose launch must be closed alone:
     it was closed before, its verdict moves the instance, another step has the row, or one launch of
-    the group has a value that can't be stored.
+    the group has a value that can't be stored. An error is the outcome of the callers that it
+    concerns: the first statement may have closed the launches of others already.
     """
     launch_ids = [each.closing.launch_id for each in closes]
-    rows = await _written(database, _SQL["look"], [_plain(each) for each in closes])
+    plain = [_plain(each) for each in closes]
+    # Without plain ends it only reads. Repeated, it would not find the launches that it has closed.
+    only_reads = not any(each["is_plain"] for each in plain)
+    rows = await _written(database, _SQL["look"], plain, is_repeatable=only_reads)
     judged = _judged(closes, {row["closing_id"]: row for row in rows})
-    outcomes = {one.launch_id: one.outcome() for one in judged}
-    left = [one.values() for one in judged if not one.row["is_closed"]]
-    closed = {one.launch_id for one in judged if one.row["is_closed"]}
+    outcomes: dict[str, Closed | DatabaseError] = {
+        one.launch_id: one.outcome() for one in judged if one.row["is_closed"]
+    }
+    left = {one.launch_id: one for one in judged if not one.row["is_closed"]}
     if left:
-        written = await _written(database, _SQL["together"], left)
-        closed |= {row["launch_id"] for row in written}
-    return [outcomes[each] if each in closed else None for each in launch_ids]
+        try:
+            values = [one.values() for one in left.values()]
+            written = await _written(database, _SQL["together"], values)
+        except DatabaseError as error:
+            outcomes |= dict.fromkeys(left, error)
+        else:
+            outcomes |= {row["launch_id"]: left[row["launch_id"]].outcome() for row in written}
+    return [outcomes.get(each) for each in launch_ids]
 
 
 def _plain(asked: Close) -> dict[str, object]:
@@ -106,13 +118,19 @@ class _Judged:
 
 
 async def _written(
-    database: Database, query: str, values: Sequence[dict[str, object]]
+    database: Database,
+    query: str,
+    values: Sequence[dict[str, object]],
+    *,
+    is_repeatable: bool = False,
 ) -> Sequence[asyncpg.Record]:
     """Close launches in one statement; returns its rows, none if the database refuses it."""
     # As plain text: a database in SQL_ASCII takes no escapes of other characters.
     wanted = json.dumps(values, default=datetime.isoformat, ensure_ascii=False)
     try:
-        return await database.write(ATTEMPT, query, wanted, KEPT_LAUNCHES)
+        return await database.write(
+            ATTEMPT, query, wanted, KEPT_LAUNCHES, is_repeatable=is_repeatable
+        )
     except DatabaseError as error:
         if not is_refused(error.__cause__):
             raise

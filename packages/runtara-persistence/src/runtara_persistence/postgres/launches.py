@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from runtara_domain import values
+from runtara_domain.error import DatabaseError
 from runtara_persistence import queries
 from runtara_persistence.postgres.database import OnDatabase, transact
 from runtara_persistence.postgres.transactor import run_transaction
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from runtara_persistence.postgres.closing_together import Close
     from runtara_persistence.postgres.connection import Connection
 
-_PendingClose: TypeAlias = "Waiting[Close, Closed | None]"
+_ClosedOrNot: TypeAlias = "Closed | DatabaseError | None"
+_PendingClose: TypeAlias = "Waiting[Close, _ClosedOrNot]"
 
 _MOST_CLOSES = 100
 """The most launches that are closed together."""
@@ -108,11 +110,13 @@ class PostgresLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions)
         from runtara_persistence.postgres.closing_together import Close
 
         with self._database.step():
-            future: asyncio.Future[Closed | None] = asyncio.get_running_loop().create_future()
+            future: asyncio.Future[_ClosedOrNot] = asyncio.get_running_loop().create_future()
             asked = Close(closing, judge, at)
             size = len(closing.end.stderr.encode(errors="replace"))
             self._closes.add(Waiting(asked, future, (closing.launch_id,), size))
             closed = await future
+            if isinstance(closed, DatabaseError):
+                raise closed
             return await self._close_alone(asked) if closed is None else closed
 
     @transact("close a launch")
@@ -141,7 +145,7 @@ class PostgresLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions)
         values.check_storable("instance_id", instance_id)
         return await instance_views.view(self._database, instance_id, at, tenant_limit)
 
-    async def _close_together(self, closes: Sequence[Close]) -> Sequence[Closed | None]:
+    async def _close_together(self, closes: Sequence[Close]) -> Sequence[_ClosedOrNot]:
         from runtara_persistence.postgres.closing_together import close_together
 
         return await close_together(self._database, closes)
