@@ -37,23 +37,101 @@ books.execute("PRAGMA user_version")
 said()
 books.close()
 is_over = threading.Event()
-threading.Thread(target=is_over.wait).start()
+thread = threading.Thread(target=is_over.wait)
+thread.start()
 said()
 is_over.set()
+thread.join()
+os.close(0)
+said()
+del os.pidfd_open
+said()
+os.listdir = None
+said()
 """
 
 
 def test_what_imports_leave_is_found(tmp_path: Path) -> None:
-    """Copies of the standard streams and files that are read can be forked; no database can."""
+    """
+    Copies of the standard streams and files that are read can be forked; no database can.
+
+    A standard stream may be closed. What can't be found out is a problem.
+    """
     program = tmp_path / "program.py"
     program.write_text(LEFT)
     said = subprocess.run(
         [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     nothing, file, *found = said.stdout.splitlines()
-    assert (nothing, file) == ("", "")
-    for one, word in zip(found, ("socket:", "anon_inode:", "books.db", "thread"), strict=True):
+    assert (nothing, file, found.pop(4)) == ("", "", "")
+    words = ("socket:", "anon_inode:", "books.db", "thread", "watch processes", "is not known")
+    for one, word in zip(found, words, strict=True):
         assert word in one
+
+
+BROKEN = """
+import errno, os, socket, sys
+from tests.runtara.shop import greet
+
+class Full:
+    def flush(self):
+        raise BrokenPipeError
+
+sys.stdout, sys.stderr = Full(), None
+
+def watch(pid, original=os.pidfd_open, children=[]):
+    children.extend([pid] if pid != os.getpid() else [])
+    if len(children) == 2:
+        children.append(pid)
+        raise OSError(errno.EMFILE, "too many open files")
+    return original(pid)
+
+def receive(*args, original=socket.recv_fds, orders=[]):
+    text, received, *others = original(*args)
+    orders.extend(received)
+    if len(orders) == 3:
+        os.close(received.pop())
+    return text, received, *others
+
+os.pidfd_open, socket.recv_fds = watch, receive
+"""
+
+
+async def test_what_fails_in_the_nursery_ends_one_process_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standard streams that are broken or missing end none; with no descriptor left, one ends."""
+    (tmp_path / "broken.py").write_text(BROKEN)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
+    preparation = {**prepared(tmp_path), "workflows": {"greet": "broken:greet"}}
+    forks = Forks(preparation, Interpreters(preparation))
+    try:
+        lives = await forked(forks)
+        for _ in ("it can't be watched", "its channel is lost"):
+            ours, theirs = socket.socketpair()
+            with theirs:
+                failed, _ = await forks(theirs)
+            assert await failed.wait() is None
+            with ours:
+                assert ours.recv(1) == b""
+        last = await forked(forks)
+        for process, _, writer in (lives, last):
+            writer.close()
+            assert await process.wait() == 0
+    finally:
+        await forks.close()
+
+
+def prepared(folder: Path) -> dict[str, object]:
+    """Give what a nursery is sent first; it has no workflows."""
+    return {
+        "way": "database",
+        "location": f"sqlite:{folder}/core.db",
+        "shown": "",
+        "workflows": {},
+        "threads": 1,
+        "preparation": {},
+    }
 
 
 def nurseries() -> list[int]:
@@ -80,14 +158,7 @@ async def forked(forks: Forks) -> tuple[Forked, asyncio.StreamReader, asyncio.St
 
 async def test_its_processes_end_as_any_do(tmp_path: Path) -> None:
     """Each alone, with its exit code or signal; and all with the one that was forked."""
-    preparation: dict[str, object] = {
-        "way": "database",
-        "location": f"sqlite:{tmp_path}/core.db",
-        "shown": "",
-        "workflows": {},
-        "threads": 1,
-        "preparation": {},
-    }
+    preparation = prepared(tmp_path)
     forks = Forks(preparation, Interpreters(preparation))
     # As of a web server: a socket in it would keep the process from being forked.
     inherited = socket.socket()

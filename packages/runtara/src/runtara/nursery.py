@@ -23,12 +23,11 @@ from runtara_sdk.loggers import get_logger
 
 logger = get_logger(__name__)
 
-_STANDARD = 2
-"""The highest file descriptor of the standard streams."""
-
 _PR_SET_PDEATHSIG = 1
 _THREADS_END = 0.1
 """Seconds for which the system may still list an ended thread."""
+_NONE = -1
+"""In the place of a descriptor that has not arrived."""
 
 
 def forked(orders: socket.socket) -> socket.socket:
@@ -56,13 +55,30 @@ def forked(orders: socket.socket) -> socket.socket:
 
 
 def unforkable(ours: int) -> str:
-    """Return what the imports have left that forks can't share, besides a descriptor; or ""."""
+    """
+    Return what the imports have left that forks can't share, besides a descriptor; or "".
+
+    Raises no Exception: what can't be found out is a problem, too.
+    """
+    try:
+        return _left(ours)
+    except Exception as error:
+        return f"what the imports have left is not known: {type(error).__name__}: {error}"
+
+
+def _left(ours: int) -> str:
     until = time.monotonic() + _THREADS_END
     while len(os.listdir("/proc/self/task")) > 1:
         if time.monotonic() > until:
             return "an import starts a thread"
         time.sleep(0.005)
-    standard = [_identity(number) for number in range(_STANDARD + 1)]
+    # One that Python was started without is None: its number may be that of another file.
+    streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
+    standard = []
+    for number, stream in enumerate(streams):
+        with suppress(OSError):  # An import has closed it.
+            if stream is not None:
+                standard.append(_identity(number))
     for name in os.listdir("/proc/self/fd"):
         number = int(name)
         with suppress(OSError):  # The folder's own, which is closed by now.
@@ -75,7 +91,7 @@ def unforkable(ours: int) -> str:
                 return f"an import leaves {target} open"
     try:
         os.close(os.pidfd_open(os.getpid()))
-    except OSError as error:
+    except (AttributeError, OSError) as error:
         return f"this system can't watch processes: {error}"
     return ""
 
@@ -134,21 +150,44 @@ class _Nursery:
 
     def _fork(self, number: int, channel: int) -> bool:
         """Return whether this is the forked process."""
+        if channel == _NONE:
+            self._failed(number, OSError("its channel has not arrived: too many open files"))
+            return False
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            # A stream that is closed, broken or full must not end the processes that live.
+            with suppress(OSError, ValueError):
+                if stream is not None:
+                    stream.flush()
         try:
             pid = os.fork()
         except OSError as error:
-            logger.error("no process can be forked: %s", error)
-            self._tell(number, 1)
+            self._failed(number, error)
             os.close(channel)
             return False
         if pid == 0:
             return True
         os.close(channel)
-        child = self._children[number] = _Child(number, pid, os.pidfd_open(pid))
-        self._selector.register(child.handle, selectors.EVENT_READ, child)
+        try:
+            self._watch(number, pid)
+        except OSError as error:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            self._failed(number, error)
         return False
+
+    def _watch(self, number: int, pid: int) -> None:
+        child = _Child(number, pid, os.pidfd_open(pid))
+        try:
+            self._selector.register(child.handle, selectors.EVENT_READ, child)
+        except OSError:
+            os.close(child.handle)
+            raise
+        self._children[number] = child
+
+    def _failed(self, number: int, error: OSError) -> None:
+        """Report a process that ran nothing: its code says nothing of its run."""
+        logger.error("no process can be forked: %s", error)
+        self._tell(number, None)
 
     def _kill(self, number: int) -> None:
         if number in self._children:
@@ -161,7 +200,7 @@ class _Nursery:
         del self._children[child.number]
         self._tell(child.number, os.waitstatus_to_exitcode(status))
 
-    def _tell(self, number: int, code: int) -> None:
+    def _tell(self, number: int, code: int | None) -> None:
         with suppress(ConnectionError):  # The worker has ended, and this process ends next.
             self._orders.sendall(_line({"ended": number, "code": code}))
 
@@ -171,7 +210,7 @@ def _received(orders: socket.socket) -> tuple[bytes, int]:
     text, received, _, _ = socket.recv_fds(orders, 65536, 1)
     for each in received:
         os.set_inheritable(each, False)
-    return text, received[0] if received else -1
+    return text, received[0] if received else _NONE
 
 
 def _line(content: dict[str, object]) -> bytes:

@@ -23,6 +23,8 @@ logger = get_logger(__name__)
 
 _STANDARD = 2
 """The highest file descriptor of the standard streams."""
+_MOST_FAILURES = 2
+"""How many nurseries in a row may end before they are to: then interpreters take their place."""
 
 
 class Process(Protocol):
@@ -97,25 +99,40 @@ class Forks:
         self._interpreters = interpreters
         self._can_fork = sys.platform == "linux"
         self._nursery: Nursery | None = None
+        self._failures = 0
+        """How many nurseries in a row have ended before they were to."""
 
     async def __call__(self, channel: socket.socket) -> tuple[Process, bytes]:
+        self._count_failure()
         if self._can_fork:
             if self._nursery is None or self._nursery.task.done():
                 self._nursery = Nursery(self._preparation)
             nursery = self._nursery
-            if problem := await nursery.problem():
-                if self._can_fork:
-                    logger.info("the worker's processes are started, not forked: %s", problem)
-                self._can_fork = False
-            else:
+            problem = await nursery.problem()
+            if not problem:
                 return nursery.fork(channel), b""
+            self._give_up(problem)
         return await self._interpreters(channel)
 
     def end_if_unused(self) -> None:
         """End the nursery if no process of it lives."""
+        self._count_failure()
         if self._nursery is not None and self._nursery.is_unused:
             self._nursery.close()
             self._nursery = None
+            self._failures = 0
+
+    def _count_failure(self) -> None:
+        if self._nursery is not None and self._nursery.has_failed:
+            self._nursery = None
+            self._failures += 1
+            if self._failures == _MOST_FAILURES:
+                self._give_up(f"the process that is forked has ended {self._failures} times")
+
+    def _give_up(self, problem: str) -> None:
+        if self._can_fork:
+            logger.info("the worker's processes are started, not forked: %s", problem)
+        self._can_fork = False
 
     async def close(self) -> None:
         """End the nursery, and its processes with it."""
@@ -153,6 +170,8 @@ class Nursery:
         self._orders: socket.socket | None = None
         self._process: Interpreter | None = None
         self._is_closed = False
+        self.has_failed = False
+        """Whether it has ended, and not by `close`."""
         self.task = asyncio.create_task(self._live())
 
     @property
@@ -164,8 +183,8 @@ class Nursery:
         """
         Wait until it has imported the workflows; return why it can't be forked, "" if it can.
 
-        Raises ConfigurationError if the workflows can't be imported, or if it has ended, and
-        OSError if no process can be started.
+        It can't if it ends before it says so. Raises ConfigurationError if the workflows can't be
+        imported, and OSError if no process can be started or if it was closed.
         """
         self._awaited += 1
         try:
@@ -196,9 +215,11 @@ class Nursery:
                 self._process.kill()
 
     async def _live(self) -> None:
-        error: Exception = ConfigurationError("the process that is forked has ended")
+        error: OSError = ConnectionError("the process that is forked has ended")
         try:
-            await self._serve()
+            code = await self._serve()
+            if self.has_failed and not self._ready.done():
+                self._ready.set_result(f"the process that is forked has ended with {code}")
         except OSError as failed:
             error = failed
         finally:
@@ -210,7 +231,8 @@ class Nursery:
                 forked.code.set_result(None)
             self._forked.clear()
 
-    async def _serve(self) -> None:
+    async def _serve(self) -> int:
+        """Start it and hear it until it has ended; return its exit code, or minus its signal."""
         ours, theirs = socket.socketpair()
         with theirs:
             self._process, greeting = await _interpreter(theirs, self._preparation)
@@ -224,15 +246,18 @@ class Nursery:
                 with suppress(ConnectionError):
                     while line := await reader.readline():
                         self._hear(json.loads(line))
+                self.has_failed = not self._is_closed
             finally:
                 writer.close()
                 self.close()
-                await self._process.wait()
+                code = await self._process.wait()
+        return code
 
     def _hear(self, message: dict[str, Any]) -> None:
         if "refused" in message:
             self._ready.set_exception(ConfigurationError(message["refused"]))
             self._ready.exception()  # Marks the exception as retrieved.
+            self.close()
         elif "problem" in message:
             self._ready.set_result(message["problem"])
         else:
