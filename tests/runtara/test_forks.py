@@ -101,3 +101,10 @@ async def test_workflows_that_cant_be_imported_are_tried_again(rig: Rig) -> None
         assert nursery is not None
         await nursery.task
     assert rig.interpreters == 0
+
+
+async def test_no_process_starts_after_the_end(rig: Rig) -> None:
+    await rig.forks.close()
+    with pytest.raises(ConnectionError, match="closed"):
+        await rig.process()
+    assert rig.interpreters == 0

@@ -151,6 +151,18 @@ async def test_one_that_waits_leaves_at_once(rig: Rig) -> None:
         assert "l3" not in runs
 
 
+async def test_one_that_waits_never_begins_when_the_worker_has_ended(rig: Rig) -> None:
+    """The ends of those before it free their places, but there is no turn any more."""
+    async with rig.runs() as runs:
+        for number in range(2 * PLACES):
+            runs.start(order(number))
+        await rig.until_forked(PLACES)
+    assert len(rig.forked) == PLACES
+    assert not runs.children
+    with pytest.raises(ConnectionError, match="closed"):
+        runs.start(order(9))
+
+
 @pytest.mark.parametrize(
     ("is_ready", "code", "cause"),
     [

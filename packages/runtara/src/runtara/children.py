@@ -243,6 +243,7 @@ class ChildRuns:
         self._has_ended = ended
         self._isolated = isolated
         self._count = 0
+        self._is_closed = False
         self._current = self._child(self._interpreters, is_alone=isolated)
 
     def __contains__(self, launch_id: str) -> bool:
@@ -283,7 +284,7 @@ class ChildRuns:
     def replace(self, child: Child) -> None:
         """Let a child that has grown take no more runs."""
         child.is_retired = True
-        if child is self._current:
+        if child is self._current and not self._is_closed:
             self._current = self._child(self._interpreters, is_alone=False)
 
     def ended(self, launch_id: str, end: LaunchEnd) -> None:
@@ -317,15 +318,18 @@ class ChildRuns:
         await self._current.ready
 
     async def close(self) -> None:
-        """End all children."""
-        children = list(self.children)
-        for child in children:
+        """End all children. No other begins: an order that waits for its turn never has it."""
+        self._is_closed = True
+        self._suspects.clear()
+        for child in self.children:
             child.end()
         await self._forks.close()
-        if children:
-            await asyncio.wait([child.task for child in children])
+        while self.children:
+            await asyncio.wait([child.task for child in self.children])
 
     def _child(self, spawn: Spawn, *, is_alone: bool) -> Child:
+        if self._is_closed:
+            raise ConnectionError("the worker's runs are closed")
         self._count += 1
         child = Child(self, self._count, spawn, is_alone=is_alone)
         self.children.add(child)

@@ -101,8 +101,11 @@ class Forks:
         self._nursery: Nursery | None = None
         self._failures = 0
         """How many nurseries in a row have ended before they were to."""
+        self._is_closed = False
 
     async def __call__(self, channel: socket.socket) -> tuple[Process, bytes]:
+        if self._is_closed:
+            raise ConnectionError("the worker's runs are closed")
         self._count_failure()
         if self._can_fork:
             if self._nursery is None or self._nursery.task.done():
@@ -135,7 +138,8 @@ class Forks:
         self._can_fork = False
 
     async def close(self) -> None:
-        """End the nursery, and its processes with it."""
+        """End the nursery, and its processes with it; it starts no process after that."""
+        self._is_closed = True
         if self._nursery is not None:
             self._nursery.close()
             await asyncio.wait([self._nursery.task])

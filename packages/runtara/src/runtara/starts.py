@@ -53,6 +53,10 @@ class Starts:
         """Let an order that waits never begin; return whether it waited."""
         return self._waiting.pop(launch_id, None) is not None
 
+    def clear(self) -> None:
+        """Let none of the orders that wait begin."""
+        self._waiting.clear()
+
     def has_begun(self, launch_id: str) -> None:
         """Free the place of an order whose child runs it, or has ended."""
         self._beginning.discard(launch_id)
