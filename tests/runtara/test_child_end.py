@@ -5,7 +5,8 @@ import os
 import select
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from unittest.mock import AsyncMock
 
 import pytest
 from tests.runtara.conftest import until
@@ -43,6 +44,8 @@ async def test_a_child_whose_worker_has_gone_ends_at_once(
     monkeypatch.setattr("runtara.child_process.connected", connected)
     monkeypatch.setattr(os, "_exit", end)
     ours, theirs = socket.socketpair()
+    streams = await asyncio.open_connection(sock=theirs)
+    monkeypatch.setattr(asyncio, "open_connection", AsyncMock(return_value=streams))
     where = locating.locate("sqlite:none.db")
     serving = asyncio.create_task(_serve(theirs, where, {}, None))
     await until(lambda: bool(select.select([ours], [], [], 0)[0]))
@@ -52,3 +55,7 @@ async def test_a_child_whose_worker_has_gone_ends_at_once(
 
     with pytest.raises(Ended):
         await serving
+    # A process that ends closes it.
+    streams[1].close()
+    with suppress(ConnectionError):
+        await streams[1].wait_closed()

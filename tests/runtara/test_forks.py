@@ -36,7 +36,7 @@ class Rig(Interpreters):
         assert preparation == {"forks": True}
         script = self.scripts.pop(0)
         process = await asyncio.create_subprocess_exec(
-            *("sh", "-c", script), stdin=channel, stdout=channel
+            *("sh", "-c", script), stdin=channel.fileno(), stdout=channel.fileno()
         )
         return process, b""
 
@@ -101,6 +101,17 @@ async def test_workflows_that_cant_be_imported_are_tried_again(rig: Rig) -> None
         assert nursery is not None
         await nursery.task
     assert rig.interpreters == 0
+
+
+async def test_a_nursery_that_takes_no_orders_ends_with_its_processes(rig: Rig) -> None:
+    """A process that is to end has ended, in any case."""
+    rig.scripts = [CAN + "exec sleep 1000"]
+    process = await rig.process()
+    nursery = rig.forks._nursery
+    assert nursery is not None
+    while not nursery.has_failed:
+        process.kill()
+    assert await process.wait() is None
 
 
 async def test_no_process_starts_after_the_end(rig: Rig) -> None:

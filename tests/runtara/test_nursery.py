@@ -16,7 +16,7 @@ from runtara.processes import Forked, Forks, Interpreters
 pytestmark = pytest.mark.slow
 
 LEFT = """
-import asyncio, os, socket, sqlite3, threading
+import asyncio, os, random, socket, sqlite3, threading
 from runtara.nursery import unforkable
 
 def said():
@@ -24,9 +24,16 @@ def said():
 
 said()
 copy = os.dup(1)
-with open(__file__):
+with open("/dev/urandom"):
     said()
 os.close(copy)
+with open(__file__):
+    said()
+numbers = random.SystemRandom()
+said()
+numbers = random.Random(1)
+said()
+del numbers
 with socket.socket():
     said()
 loop = asyncio.new_event_loop()
@@ -53,7 +60,7 @@ said()
 
 def test_what_imports_leave_is_found(tmp_path: Path) -> None:
     """
-    Copies of the standard streams and files that are read can be forked; no database can.
+    Copies of the standard streams and devices that are read can be forked; no file can.
 
     A standard stream may be closed. What can't be found out is a problem.
     """
@@ -62,15 +69,17 @@ def test_what_imports_leave_is_found(tmp_path: Path) -> None:
     said = subprocess.run(
         [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    nothing, file, *found = said.stdout.splitlines()
-    assert (nothing, file, found.pop(4)) == ("", "", "")
-    words = ("socket:", "anon_inode:", "books.db", "thread", "watch processes", "is not known")
-    for one, word in zip(found, words, strict=True):
+    words = (
+        *("", "", "program.py", "", "random.Random", "socket:", "anon_inode:", "books.db"),
+        *("thread", "", "watch processes", "is not known"),
+    )
+    for one, word in zip(said.stdout.splitlines(), words, strict=True):
         assert word in one
+        assert bool(word) is bool(one)
 
 
 BROKEN = """
-import errno, os, socket, sys
+import errno, os, socket, sys, types
 from tests.runtara.shop import greet
 
 class Full:
@@ -93,14 +102,23 @@ def receive(*args, original=socket.recv_fds, orders=[]):
         os.close(received.pop())
     return text, received, *others
 
+def seed():
+    with open(os.path.join(os.path.dirname(__file__), "seeded"), "a") as file:
+        file.write(f"{os.getpid()}\\n")
+
 os.pidfd_open, socket.recv_fds = watch, receive
+sys.modules["numpy.random"] = types.SimpleNamespace(seed=seed)
 """
 
 
 async def test_what_fails_in_the_nursery_ends_one_process_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Standard streams that are broken or missing end none; with no descriptor left, one ends."""
+    """
+    Standard streams that are broken or missing end none; with no descriptor left, one ends.
+
+    Each fork that lives has given numpy's generator a new state, as the nursery has.
+    """
     (tmp_path / "broken.py").write_text(BROKEN)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
     preparation = {**prepared(tmp_path), "workflows": {"greet": "broken:greet"}}
@@ -120,6 +138,7 @@ async def test_what_fails_in_the_nursery_ends_one_process_at_most(
             assert await process.wait() == 0
     finally:
         await forks.close()
+    assert len(set((tmp_path / "seeded").read_text().split())) >= 3
 
 
 def prepared(folder: Path) -> dict[str, object]:
@@ -134,14 +153,19 @@ def prepared(folder: Path) -> dict[str, object]:
     }
 
 
-def nurseries() -> list[int]:
-    """Give this process's children that are forked for workers."""
-    ids = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    return [
-        int(each)
-        for each in ids
+def children() -> set[int]:
+    """Give the processes that this process has started."""
+    listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text()
+    return {int(each) for each in listed.split()}
+
+
+def nurseries() -> set[int]:
+    """Give those that are forked for workers."""
+    return {
+        each
+        for each in children()
         if b"runtara.child_process" in Path(f"/proc/{each}/cmdline").read_bytes()
-    ]
+    }
 
 
 async def forked(forks: Forks) -> tuple[Forked, asyncio.StreamReader, asyncio.StreamWriter]:
@@ -163,6 +187,7 @@ async def test_its_processes_end_as_any_do(tmp_path: Path) -> None:
     # As of a web server: a socket in it would keep the process from being forked.
     inherited = socket.socket()
     inherited.set_inheritable(True)
+    before = children()
     try:
         killed, ends, lives = [await forked(forks) for _ in range(3)]
         killed[0].kill()
@@ -172,7 +197,7 @@ async def test_its_processes_end_as_any_do(tmp_path: Path) -> None:
 
         forks.end_if_unused()
         assert not lives[0].code.done()
-        [nursery] = nurseries()
+        [nursery] = nurseries() - before
         os.kill(nursery, signal.SIGKILL)
         assert await lives[0].wait() is None
         assert await lives[1].read() == b""
@@ -181,9 +206,7 @@ async def test_its_processes_end_as_any_do(tmp_path: Path) -> None:
         writer.close()
         await again.wait()
         forks.end_if_unused()
-        await until(
-            lambda: not Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text()
-        )
+        await until(lambda: children() <= before)
     finally:
         inherited.close()
         await forks.close()

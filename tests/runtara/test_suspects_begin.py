@@ -82,14 +82,14 @@ class Rig:
         monkeypatch.setattr(children, "places", lambda: PLACES)
 
     @asynccontextmanager
-    async def runs(self) -> AsyncIterator[children.ChildRuns]:
-        """Open the runs, whose shared process is ready."""
+    async def runs(self, *, isolated: bool = False) -> AsyncIterator[children.ChildRuns]:
+        """Open the runs, whose first process is ready."""
         assert isinstance(greet, Workflow)
         runs = children.ChildRuns(
             locating.locate("sqlite:none.db"),
             {"greet": greet},
             self.ends.__setitem__,
-            isolated=False,
+            isolated=isolated,
             threads=1,
         )
         ready = asyncio.create_task(runs.ready())
@@ -149,6 +149,29 @@ async def test_one_that_waits_leaves_at_once(rig: Rig) -> None:
         ]
         assert "l2" not in runs
         assert "l3" not in runs
+
+
+async def test_a_start_that_hangs_keeps_others_from_their_turn_for_a_while_only(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may still succeed."""
+    monkeypatch.setattr(children, "_LONGEST_START", 0.01)
+    async with rig.runs() as runs:
+        for number in range(PLACES + 1):
+            runs.start(order(number))
+        await rig.until_forked(PLACES + 1)
+        assert "l0" in runs
+        rig.forked[0].say({"ready": True})
+        [first] = [child for child in runs.children if "l0" in child.orders]
+        await first.ready
+        assert "l0" in runs
+
+
+async def test_no_suspect_is_forked_where_each_run_is_isolated(rig: Rig) -> None:
+    async with rig.runs(isolated=True) as runs:
+        runs.start(order(0))
+        await until(lambda: len(rig.shared) == 2)
+    assert not rig.forked
 
 
 async def test_one_that_waits_never_begins_when_the_worker_has_ended(rig: Rig) -> None:

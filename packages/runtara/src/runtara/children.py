@@ -37,6 +37,8 @@ GROWTH = 64 * 1024 * 1024
 """Bytes by which a child may grow before another one takes its place."""
 _PATIENCE = 5.0
 """Seconds that a child has for ending a run before it is ended itself."""
+_LONGEST_START = 30.0
+"""Seconds after which a child that still starts keeps no other from its turn."""
 _MOST_KILLED = 5
 """How many times in a row the first process of a worker may be killed while it starts."""
 _PREPARED = (
@@ -336,9 +338,17 @@ class ChildRuns:
         return child
 
     def _begin_suspect(self, order: Order) -> None:
-        child = self._child(self._forks, is_alone=True)
+        # With isolate="process" two runs share nothing, so forks of one process are none.
+        spawn = self._interpreters if self._isolated else self._forks
+        child = self._child(spawn, is_alone=True)
         child.start(order)
-        child.ready.add_done_callback(lambda _: self._suspects.has_begun(order.launch_id))
+
+        def begun(_: object = None) -> None:
+            timer.cancel()
+            self._suspects.has_begun(order.launch_id)
+
+        timer = asyncio.get_running_loop().call_later(_LONGEST_START, begun)
+        child.ready.add_done_callback(begun)
 
     def _child_of(self, launch_id: str) -> Child | None:
         return next((child for child in self.children if launch_id in child.orders), None)

@@ -2,8 +2,8 @@
 The process that is forked for children of a worker: it has imported the workflows, and runs none.
 
 It has one thread and no event loop. What two processes must not share can't be forked: threads,
-sockets, event loops, and files open for writing, which may be databases. A file that is open for
-reading is shared with its position.
+sockets, event loops, and open files, which may be databases, and have one position for all. Nor can
+generators of random numbers, which would repeat; those of `random` and `numpy.random` begin anew.
 """
 
 import ctypes
@@ -11,9 +11,11 @@ import fcntl
 import gc
 import json
 import os
+import random
 import selectors
 import signal
 import socket
+import stat
 import sys
 import time
 from contextlib import suppress
@@ -37,9 +39,9 @@ def forked(orders: socket.socket) -> socket.socket:
     The process that is forked doesn't return: it ends when the worker closes the socket.
     """
     libc = ctypes.CDLL(None, use_errno=True)
+    gc.collect()
     problem = unforkable(orders.fileno())
     # Frozen, because in a forked process the collector would copy the page of each tracked object.
-    gc.collect()
     gc.freeze()
     orders.sendall(_line({"problem": problem}))
     if problem:
@@ -51,6 +53,7 @@ def forked(orders: socket.socket) -> socket.socket:
     os.setsid()
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != ours:
         os._exit(1)
+    _begin_random_numbers_anew()
     return channel
 
 
@@ -87,13 +90,30 @@ def _left(ours: int) -> str:
                 continue
             target = os.readlink(f"/proc/self/fd/{name}")
             is_read = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
-            if not is_read or target.startswith(("socket:", "anon_inode:")):
+            mode = os.fstat(number).st_mode
+            # A folder, or a device such as /dev/urandom.
+            if not is_read or not (stat.S_ISDIR(mode) or stat.S_ISCHR(mode)):
                 return f"an import leaves {target} open"
     try:
         os.close(os.pidfd_open(os.getpid()))
     except (AttributeError, OSError) as error:
         return f"this system can't watch processes: {error}"
+    # Not isinstance, which asks an object for its class: a proxy would act on it.
+    if any(_repeats(type(one)) and one is not random._inst for one in gc.get_objects()):
+        return "an import leaves a random.Random, whose numbers would repeat"
+    _begin_random_numbers_anew()
     return ""
+
+
+def _repeats(kind: type) -> bool:
+    return issubclass(kind, random.Random) and not issubclass(kind, random.SystemRandom)
+
+
+def _begin_random_numbers_anew() -> None:
+    """Give numpy's global generator a new state; that of `random` has one in each fork."""
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed()
 
 
 def _identity(number: int) -> tuple[int, int]:

@@ -206,10 +206,18 @@ class Nursery:
         return forked
 
     def kill(self, number: int) -> None:
-        """Kill a process of it; does nothing if that, or the nursery, has ended."""
+        """
+        Kill a process of it; does nothing if that, or the nursery, has ended.
+
+        A nursery that takes no orders is killed, and its processes with it.
+        """
         if self._orders is not None and number in self._forked:
-            with suppress(ConnectionError):
+            try:
                 self._orders.sendall(_line({"kill": number}))
+            except OSError as error:
+                logger.error("the process that is forked takes no orders, and is ended: %s", error)
+                self.has_failed = True
+                self.close()
 
     def close(self) -> None:
         """Kill it, and its processes with it."""
@@ -239,7 +247,11 @@ class Nursery:
         """Start it and hear it until it has ended; return its exit code, or minus its signal."""
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process, greeting = await _interpreter(theirs, self._preparation)
+            try:
+                self._process, greeting = await _interpreter(theirs, self._preparation)
+            except BaseException:
+                ours.close()
+                raise
         if self._is_closed:
             self.close()
         # Streams can't send descriptors.
@@ -250,7 +262,7 @@ class Nursery:
                 with suppress(ConnectionError):
                     while line := await reader.readline():
                         self._hear(json.loads(line))
-                self.has_failed = not self._is_closed
+                self.has_failed |= not self._is_closed
             finally:
                 writer.close()
                 self.close()
