@@ -9,7 +9,7 @@ import pytest
 from tests.sdk.workflow.memory_store import Core, MemoryStore, life, lives
 from tests.sdk.workflow.probe import probe
 
-from runtara_sdk import SignalType
+from runtara_sdk import CoreUnavailable, SignalType
 from runtara_sdk.workflow import (
     Ended,
     Outcome,
@@ -107,31 +107,98 @@ async def test_a_process_may_die_at_any_call(flow: Workflow[[int], Any]) -> None
         assert sorted(crashed.states) == sorted(whole.states)
 
 
-async def test_each_record_brings_it_until_one_is_answered() -> None:
-    """Of saves that are under way at once, any may be stored first."""
-    brought: list[str | None] = []
-    together = asyncio.Barrier(2)
+class Watched(MemoryStore):
+    """Notes the saves, each as its key and what precedes it; a save of `lost` gets no answer."""
 
-    class Together(MemoryStore):
+    def __init__(self, core: Core, lost: str = "") -> None:
+        super().__init__(core)
+        self.saves: list[tuple[str, str | None]] = []
+        self.losing = asyncio.Event()
+        self._lost = lost
+
+    async def save(
+        self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
+    ) -> Saved:
+        self.saves.append((key, preceding and preceding[0]))
+        if key == self._lost and not self.losing.is_set():
+            self.losing.set()
+            await asyncio.get_running_loop().create_future()
+        await asyncio.sleep(0)
+        return await super().save(key, state, preceding)
+
+
+async def test_of_many_saves_at_once_the_first_brings_it() -> None:
+    """The others wait for its answer, and are then under way together."""
+    under_way = most = 0
+
+    class Counted(Watched):
         async def save(
             self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
         ) -> Saved:
-            brought.append(preceding and preceding[0])
-            if key.startswith("double"):
-                await together.wait()
-            return await super().save(key, state, preceding)
-
-    @step
-    async def increase(number: int) -> int:
-        return number + 1
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            try:
+                return await super().save(key, state, preceding)
+            finally:
+                under_way -= 1
 
     @workflow
-    async def adding(number: int) -> int:
-        return await increase(sum(await asyncio.gather(double(number), double(number + 1))))
+    async def doubling_many(number: int) -> list[int]:
+        return await asyncio.gather(*[double(each) for each in range(100)])
 
-    await execute(adding, Together(core()))
+    mine = core()
+    store = Counted(mine)
+    await asyncio.wait_for(execute(doubling_many, store), 60)
 
-    assert brought == ["~workflow", "~workflow", None]
+    assert [preceding for _, preceding in store.saves] == ["~workflow", *[None] * 99]
+    assert most == 99
+    assert next(iter(mine.states)) == "~workflow"
+
+
+@pytest.mark.parametrize("cancelled", [1, 2])
+async def test_the_next_save_brings_it_if_the_first_is_cancelled(cancelled: int) -> None:
+    """A cancelled task that waits for the first one's answer keeps no other waiting, either."""
+    mine = core()
+    store = Watched(mine, lost="double#1")
+
+    @workflow
+    async def cancelling(number: int) -> None:
+        tasks = [asyncio.ensure_future(double(each)) for each in range(4)]
+        await store.losing.wait()
+        for _ in range(20):  # Iterations in which the others begin to wait.
+            await asyncio.sleep(0)
+        for task in reversed(tasks[:cancelled]):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    await asyncio.wait_for(execute(cancelling, store), 60)
+
+    assert store.saves[0] == ("double#1", "~workflow")
+    assert [preceding for _, preceding in store.saves[1:]].count("~workflow") == 1
+    assert store.saves[1][1] == "~workflow"
+    assert next(iter(mine.states)) == "~workflow"
+    assert {f"double#{number}" for number in range(1, 5)} < mine.states.keys()
+
+
+async def test_an_outage_of_the_first_save_ends_the_run_without_the_others() -> None:
+    """No record is stored without a start record, and the run does not hang."""
+    mine = core()
+
+    class Away(Watched):
+        async def save(
+            self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
+        ) -> Saved:
+            self.saves.append((key, preceding and preceding[0]))
+            await asyncio.sleep(0)
+            raise CoreUnavailable("away")
+
+    store = Away(mine)
+    with pytest.raises(CoreUnavailable):
+        await asyncio.wait_for(execute(walking, store), 60)
+
+    assert store.saves == [("double#1", "~workflow")]
+    assert mine.states == {}
 
 
 @pytest.mark.parametrize("flow", [resting, idle, restarting])

@@ -12,10 +12,12 @@ All records of calls go through it, so two rules hold everywhere:
 
 Every answer to a save has the pending signal, which is handled before the call goes on.
 
-A new instance's start record may be saved with the first other record: each save brings it until
-the answer to one has come. So no record is ever stored without it.
+A new instance's start record may be saved with the first other record. Saves that begin meanwhile
+wait for the answer, and go without it; if there is none, the next of them brings it. So no record
+is ever stored without it.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from runtara_sdk.client.records import SignalType
@@ -27,7 +29,7 @@ from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.engine.replay import Replay, check, check_step
 from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.start import START
-from runtara_sdk.workflow.engine.store import DurableStore, RunStarted
+from runtara_sdk.workflow.engine.store import DurableStore, RunStarted, Saved
 from runtara_sdk.workflow.errors import Incompatible, NondeterminismError
 
 logger = get_logger(__name__)
@@ -60,6 +62,7 @@ class Recorder:
         self._reads_each = started.states is None
         self._saved = len(started.states or {})
         self._start: Record | None = None
+        self._starting: asyncio.Event | None = None
 
     @property
     def is_old(self) -> bool:
@@ -130,6 +133,7 @@ class Recorder:
 
     async def save_start(self) -> None:
         """Save the start record, unless it is saved."""
+        await self._until_no_other_starts()
         if self._start is not None:
             await self.record(START, self._start)
 
@@ -137,12 +141,13 @@ class Recorder:
         """Save a record, unless its key has one; return the record that is stored now."""
         if not record.is_kept:
             return record
-        state, start = record.encoded, self._start
-        preceding = None if start is None or start is record else (START, start.encoded)
-        saved = await self._end.call_core(lambda: self._store.save(key, state, preceding))
+        await self._until_no_other_starts()
+        state = record.encoded
+        if self._start is None:
+            saved = await self._end.call_core(lambda: self._store.save(key, state))
+        else:
+            saved = await self._save_starting(key, state, self._start, by_itself=key == START)
         self._saved += 1
-        if self._start is not None:
-            self._start_saved(by_itself=preceding is None)
         if self._saved == _MANY:
             logger.warning(
                 "instance %r has %d checkpoints: let the workflow call continue_as_new from time to"
@@ -160,12 +165,29 @@ class Recorder:
             self._observe(Recorded(key, record.kind))
         return record
 
-    def _start_saved(self, *, by_itself: bool) -> None:
-        self._start = None
+    async def _until_no_other_starts(self) -> None:
+        """Wait while the start record is on its way; whether it is saved then is not certain."""
+        while self._starting is not None:
+            await self._starting.wait()
+
+    async def _save_starting(
+        self, key: str, state: bytes, start: Record, *, by_itself: bool
+    ) -> Saved:
+        """Save the first record, and the start record before it; `by_itself`: they are one."""
+        preceding = None if by_itself else (START, start.encoded)
+        # An event, because the cancellation of a task that waits must not reach other tasks.
+        starting = self._starting = asyncio.Event()
+        try:
+            saved = await self._end.call_core(lambda: self._store.save(key, state, preceding))
+            self._start = None
+        finally:
+            self._starting = None
+            starting.set()
         if not by_itself:
             self._saved += 1
             if self._observe is not None:
                 self._observe(Recorded(START, Kind.START))
+        return saved
 
     async def _find(self, key: str) -> Record | None:
         """Return an earlier run's record of a key, without using it up."""
