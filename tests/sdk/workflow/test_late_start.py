@@ -24,6 +24,7 @@ from runtara_sdk.workflow import (
 from runtara_sdk.workflow.engine.observer import Event, Recorded, RunBegun, RunEnded, StepBegun
 from runtara_sdk.workflow.engine.records import Kind
 from runtara_sdk.workflow.engine.store import Saved
+from runtara_sdk.workflow.errors import OtherInput
 
 
 def core(**given: Any) -> Core:
@@ -248,3 +249,18 @@ async def test_an_input_given_by_hand_is_saved_before_the_first_step() -> None:
     ended = await execute(looking, MemoryStore(mine), b"1")
 
     assert ended.output == b'["~workflow"]'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+async def test_an_input_by_hand_must_be_that_of_the_launch(encoding: str) -> None:
+    """So it is with a start record: the first run may have died before it saved one."""
+    mine = core()
+    died = await life(doubling, mine, dies=dying_at(0, is_done=False))
+    assert (died, mine.states) == (None, {})
+
+    with pytest.raises(OtherInput, match="was started with input 4, not with 5"):
+        await execute(doubling, MemoryStore(mine), "5".encode(encoding))
+    assert mine.states == {}
+    assert mine.ended is None
+
+    assert (await execute(doubling, MemoryStore(mine), " 4".encode(encoding))).output == b"8"

@@ -170,6 +170,10 @@ async def _start(execution: Execution, started: RunStarted, given: bytes | None)
     workflow, observe = execution.workflow, execution.observe
     first = await _start_record(execution, started)
     if first is None:
+        if started.input is not None and given is not None:
+            with suppress(ValueError):  # What is no JSON is refused when the input is read.
+                launched = {"input": json.loads(started.input)}
+                _check_input(execution.instance_id, launched, given)
         text = _plain(started.input if given is None else given)
         arguments = workflow.arguments(text)
         start = workflow.first(text)
@@ -234,6 +238,10 @@ def _check(
             f" {' and '.join(map(str, FORMATS))}: run it with the version that began it"
         )
     workflow.check(instance_id, saved["workflow"], saved.get("function"))
+    _check_input(instance_id, saved, given)
+
+
+def _check_input(instance_id: str, saved: dict[str, Any], given: bytes | None) -> None:
     if given is not None and ("input" not in saved or json.loads(given) != saved["input"]):
         began = f"with input {_short(saved['input'])}" if "input" in saved else "without input"
         raise OtherInput(
