@@ -67,6 +67,7 @@ def test_an_instance_is_started_waited_for_and_shown(place: Location) -> None:
         "process 1 exited 0",
     ]
     assert all(each in shown for each in said)
+    assert shown.index("workflow begins") < shown.index("fetch#1")
     assert history["instance"]["output"] == ["order-17/1", "order-17/2"]
     assert [one["checkpoint_id"] for one in history["checkpoints"]] == ["fetch#1", "~workflow"]
     assert [one["cause"] for one in history["launches"]] == ["exited"]

@@ -33,10 +33,15 @@ def timeline(history: History) -> list[Moment]:
     """Return all that is known, the oldest first."""
     one = history.instance
     found = [Moment(one.created_at, "started", colour="bright_black")]
-    for launch in history.launches:
+    # All are read newest first, and some have equal times: reversed, these keep their order.
+    for launch in reversed(history.launches):
         found += _launch(launch)
-    found += [_checkpoint(each) for each in history.checkpoints if not _is_look(each)]
-    found += [_event(each) for each in history.events if each.type not in _UNSAID]
+    for saved in reversed(history.checkpoints):
+        if saved.checkpoint_id == "~workflow":
+            found.append(_beginning(saved, history))
+        elif not _is_look(saved):
+            found.append(_checkpoint(saved))
+    found += [_event(each) for each in reversed(history.events) if each.type not in _UNSAID]
     if one.finished_at is not None:
         found.append(Moment(one.finished_at, str(one.status), colour=words.colour(one)))
     return sorted(found, key=lambda moment: moment.at)
@@ -65,14 +70,17 @@ def _launch(one: "Launch") -> Iterator[Moment]:
     yield Moment(one.ended_at, said, detail, "cyan" if is_fine else "red")
 
 
+def _beginning(one: Recorded, history: History) -> Moment:
+    """Return the beginning of the workflow, whose record is saved with that of its first step."""
+    begun = [each.created_at for each in history.events if each.type == "started"]
+    said = _input((one.record or {}).get("value"))
+    return Moment(min([one.created_at, *begun]), "workflow begins", said, "bright_black")
+
+
 def _checkpoint(one: Recorded) -> Moment:
     name, mark, beside = one.checkpoint_id.partition("!")
     record = one.record or {}
     kind = record.get("kind")
-    if name == "~workflow":
-        return Moment(
-            one.created_at, "workflow begins", _input(record.get("value")), "bright_black"
-        )
     if beside.startswith("failed"):
         said = f"{name} attempt {beside.partition('#')[2]} failed"
         return Moment(one.created_at, said, _failure(record.get("value")), "yellow")
