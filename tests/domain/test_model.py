@@ -66,6 +66,7 @@ def test_records_take_values_up_to_their_limits() -> None:
         ("continue_run", lambda: Registration("i", "t", continue_run=-1)),
         ("continue_run", lambda: Registration("i", "t", continue_run=2**63)),
         ("checkpoint_id", lambda: CheckpointWrite("", b"")),
+        ("preceding", lambda: CheckpointWrite("c", b"", CheckpointWrite("c", b""))),
         ("checkpoint_id", lambda: CheckpointWrite("a::retry::1", b"")),
         ("state", lambda: CheckpointWrite("c", TOO_BIG)),
         ("payload", lambda: Event(EventType.CUSTOM, TOO_BIG, MOMENT)),

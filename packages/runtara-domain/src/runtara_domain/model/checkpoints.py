@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from runtara_domain import values
+from runtara_domain.error import InvalidValue
 from runtara_domain.model.caller import RunState
 from runtara_domain.model.signals import Signal
 from runtara_domain.record import record
@@ -16,7 +17,7 @@ class CheckpointWrite:
     """
     A state to save under a new checkpoint id.
 
-    preceding: another one, which must be saved before it.
+    preceding: another one, with another id, which must be saved before it.
     """
 
     checkpoint_id: str
@@ -36,6 +37,10 @@ class CheckpointWrite:
     def __post_init__(self) -> None:
         values.check_new_checkpoint_id("checkpoint_id", self.checkpoint_id)
         values.check_bytes("state", self.state)
+        if self.checkpoint_id in [one.checkpoint_id for one in self.in_turn[:-1]]:
+            raise InvalidValue(
+                f"preceding: takes a checkpoint with another id, got {self.checkpoint_id!r} again"
+            )
 
 
 @record
