@@ -1,7 +1,15 @@
 import copy
 import pickle
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
+from dataclasses import (
+    FrozenInstanceError,
+    InitVar,
+    asdict,
+    dataclass,
+    field,
+    fields,
+    replace,
+)
 from functools import partial
 from inspect import signature
 from typing import Any, Generic, TypeVar
@@ -135,6 +143,69 @@ def test_a_record_has_the_fields_of_its_parent() -> None:
 
 def test_a_method_of_the_class_stays() -> None:
     assert repr(One(1)) == "one of its own"
+
+
+def test_the_init_of_the_class_stays() -> None:
+    @record
+    class Doubled:
+        value: int
+
+        def __init__(self, half: int) -> None:
+            object.__setattr__(self, "value", 2 * half)
+
+    assert Doubled(3).value == 6
+
+
+def test_what_a_record_does_not_do_is_refused() -> None:
+    class WithInitVar:
+        value: int
+        given: InitVar[int]
+
+    class WithInitVarInQuotes:
+        given: "InitVar[int]"
+
+    class Unhashed:
+        value: int = field(hash=False)
+
+    class OnlyHashed:
+        value: int = field(compare=False, hash=True)
+
+    for with_one in (WithInitVar, WithInitVarInQuotes):
+        with pytest.raises(TypeError, match=r"InitVar.*\.given: a record can't have an InitVar"):
+            record(with_one)
+    for hashed in (Unhashed, OnlyHashed):
+        with pytest.raises(TypeError, match=r"\.value: a record hashes exactly the fields"):
+            record(hashed)
+
+
+def test_a_field_can_have_any_name() -> None:
+    @record
+    class Named:
+        self: int
+        MISSING: list[int] = field(default_factory=list)
+        make: list[int] = field(default_factory=lambda: [1])
+        make_make: int = 2
+        set_self: int = 3
+        default_set_self: int = 4
+        __set0: int = 5
+
+    assert repr(Named(0)).endswith(
+        "(self=0, MISSING=[], make=[1], make_make=2, set_self=3, default_set_self=4,"
+        " _Named__set0=5)"
+    )
+
+
+def test_one_field_is_compared_as_several_are() -> None:
+    class Odd:
+        def __eq__(self, other: object) -> Any:
+            return "equal"
+
+        __hash__ = None  # type: ignore[assignment]
+
+    nan = float("nan")
+    assert One(nan) == One(nan)
+    assert (One(Odd()) == One(Odd())) is True
+    assert hash(One(5)) == hash((5,))
 
 
 def test_a_record_that_holds_itself_is_shown() -> None:

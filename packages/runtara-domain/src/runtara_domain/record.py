@@ -37,55 +37,75 @@ def _made(cls: type[T], kw_only: bool) -> type[T]:
     # Without one, the standard library would make one from the signature.
     cls.__doc__ = cls.__doc__ or cls.__name__
     made: Any = dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
-    made.__init__ = _init(made)
-    names = [each.name for each in fields(made) if each.compare]
-    made.__compared__ = staticmethod(attrgetter(*names) if names else _nothing)
+    _refuse_unsupported(made)
+    if "__init__" not in vars(made):
+        made.__init__ = _init(made)
+    made.__compared__ = staticmethod(
+        _tuple_of([each.name for each in fields(made) if each.compare])
+    )
     for name, method in _SHARED.items():
         if vars(made).get(name) is None:
             setattr(made, name, method)
     return made  # type: ignore[no-any-return]
 
 
+def _refuse_unsupported(cls: Any) -> None:
+    for each in cls.__dataclass_fields__.values():
+        if repr(each._field_type) == "_FIELD_INITVAR":
+            raise TypeError(f"{cls.__qualname__}.{each.name}: a record can't have an InitVar")
+        if each.hash not in (None, each.compare):
+            raise TypeError(
+                f"{cls.__qualname__}.{each.name}: a record hashes exactly the fields it compares;"
+                " use field(compare=...), not field(hash=...)"
+            )
+
+
 def _init(cls: Any) -> Callable[..., None]:
     """Compile the method that sets the fields by their slots, and then calls `__post_init__`."""
-    space: dict[str, Any] = {"MISSING": MISSING}
-    by_place: list[str] = []
+    # A field can't have the name of a helper: in a class's body Python renames `__set0`.
+    helpers: dict[str, Any] = {"__factory": MISSING}
+    by_place = ["__self"]
     by_name: list[str] = []
     lines = []
-    for each in fields(cls):
-        name = each.name
-        space[f"set_{name}"] = getattr(cls, name).__set__
-        taken, value = _taken(each, space)
+    for place, each in enumerate(fields(cls)):
+        helpers[f"__set{place}"] = getattr(cls, each.name).__set__
+        taken, value = _taken(each, f"__default{place}", helpers)
         if each.init:
             (by_name if each.kw_only else by_place).append(taken)
         if value is not None:
-            lines.append(f"    set_{name}(self, {value})\n")
+            lines.append(f"__set{place}(__self, {value})")
     if hasattr(cls, "__post_init__"):
-        lines.append("    self.__post_init__()\n")
-    taken = ", ".join(["self", *by_place, *(["*", *by_name] if by_name else [])])
-    exec(f"def __init__({taken}):\n{''.join(lines) or '    pass'}", space)
-    made: Callable[..., None] = space["__init__"]
-    made.__qualname__ = f"{cls.__qualname__}.__init__"
+        lines.append("__self.__post_init__()")
+    taken = ", ".join([*by_place, *(["*", *by_name] if by_name else [])])
+    exec(f"def __init__({taken}): {'; '.join(lines) or 'pass'}", helpers)
+    made: Callable[..., None] = helpers["__init__"]
     made.__module__ = cls.__module__
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
     return made
 
 
-def _taken(each: "Field[Any]", space: dict[str, Any]) -> tuple[str, str | None]:
+def _taken(each: "Field[Any]", default: str, helpers: dict[str, Any]) -> tuple[str, str | None]:
     """Return a field's parameter, and its value, None if it is left unset."""
     name = each.name
     if each.default is not MISSING:
-        space[f"default_{name}"] = each.default
-        return f"{name}=default_{name}", name if each.init else f"default_{name}"
+        helpers[default] = each.default
+        return f"{name}={default}", name if each.init else default
     if each.default_factory is not MISSING:
-        space[f"make_{name}"] = each.default_factory
-        if not each.init:
-            return "", f"make_{name}()"
-        return f"{name}=MISSING", f"make_{name}() if {name} is MISSING else {name}"
+        helpers[default] = each.default_factory
+        made = f"{default}()"
+        return (
+            f"{name}=__factory",
+            f"{made} if {name} is __factory else {name}" if each.init else made,
+        )
     return name, name if each.init else None
 
 
-def _nothing(one: object) -> tuple[()]:
-    return ()
+def _tuple_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if not names:
+        return lambda one: ()
+    get = attrgetter(*names)
+    # Of one name, `attrgetter` would return the bare value.
+    return get if len(names) > 1 else lambda one: (get(one),)
 
 
 def _eq(self: Any, other: Any) -> Any:
