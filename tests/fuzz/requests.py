@@ -30,6 +30,14 @@ VALID = [
         pb.RpcRequest(
             checkpoint=pb.CheckpointRequest(instance_id=ID, checkpoint_id="c-1", state=b"state")
         ),
+        pb.RpcRequest(
+            checkpoint_after=pb.CheckpointRequest(
+                instance_id=ID,
+                checkpoint_id="c-2",
+                state=b"state",
+                preceding=pb.PrecedingCheckpoint(checkpoint_id="c-0", state=b"first"),
+            )
+        ),
         pb.RpcRequest(get_checkpoint=pb.GetCheckpointRequest(instance_id=ID, checkpoint_id="c-1")),
         pb.RpcRequest(list_checkpoints=pb.ListCheckpointsRequest(instance_id=ID, limit=10)),
         pb.RpcRequest(
