@@ -12,7 +12,7 @@ from dataclasses import (
 )
 from functools import partial
 from inspect import signature
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_type_hints
 
 import pytest
 from pydantic import TypeAdapter
@@ -25,7 +25,7 @@ T = TypeVar("T")
 def every_kind_of_field() -> type:
     class Plain:
         first: int
-        second: str = "two"
+        second: "Copied | str" = "two"
         many: list[int] = field(default_factory=list)
         unseen: int = field(default=4, compare=False, repr=False)
         computed: int = field(default=0, init=False)
@@ -72,6 +72,10 @@ class Held:
     holders: list[object]
 
 
+class Copied:
+    """A type that a field names in quotes, before it is there."""
+
+
 COPIES: list[Callable[[Any], Any]] = [
     copy.copy,
     copy.deepcopy,
@@ -82,7 +86,8 @@ COPIES: list[Callable[[Any], Any]] = [
 def test_a_record_is_made_and_shown_as_a_dataclass_of_the_standard_library() -> None:
     assert repr(Plain(1, "b")) == repr(Theirs(1, "b"))
     assert Plain(1).unset == 2
-    assert list(signature(Plain).parameters) == list(signature(Theirs).parameters)
+    assert str(signature(Plain)) == str(signature(Theirs))
+    assert get_type_hints(Plain.__init__) == get_type_hints(Theirs.__init__)
     assert asdict(Plain(1)) == asdict(Theirs(1))
     assert [one.name for one in fields(Plain)] == [one.name for one in fields(Theirs)]
     assert Plain.__match_args__ == Theirs.__match_args__
