@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -61,7 +62,11 @@ def test_a_script_for_the_originals_command_works(ctl: Ctl, place: Location) -> 
         "--instance-id", "ctl-1", "--timeout", "60",
     )  # fmt: skip
     ended = json.loads(ctl("wait", "ctl-1", "--poll", "100").stdout)
-    status = json.loads(ctl("status", "ctl-1").stdout)
+    # The figures of the process come with its launch's verdict, after the instance's end.
+    deadline = time.monotonic() + 60
+    while "stderr" not in (status := json.loads(ctl("status", "ctl-1").stdout)):
+        assert time.monotonic() < deadline, status
+        time.sleep(0.05)
     listed = json.loads(ctl("list-instances", "--tenant", "dev").stdout)
 
     assert (json.loads(shown)["runner_type"], shown.count("\n") > 5) == ("oci", True)

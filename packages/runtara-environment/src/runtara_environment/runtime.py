@@ -99,8 +99,8 @@ class EnvironmentRuntime:
             self._container.core.override(
                 providers.Object(CoreAddress(self.core_address, self._tls_ca()))
             )
-            launcher = await exits.enter_async_context(self._launcher())
-            self._hear_of_ends(launcher)
+            await exits.enter_async_context(self._launcher())
+            self._hear_of_ends()
             keeping = self._container.housekeeping().keep()
             await exits.enter_async_context(running("housekeeping", keeping))
             host, port = self._settings.env_quic_host, self._settings.env_quic_port
@@ -128,23 +128,12 @@ class EnvironmentRuntime:
         await self._exits.__aexit__(kind, error, traceback)
         _log.info("stopped")
 
-    def _hear_of_ends(self, launcher: Launcher) -> None:
-        """
-        Answer clients that wait for an end as soon as the embedded core has stored it.
-
-        For an instance with a process of this environment, they are answered when the launch is
-        closed: then its memory, CPU time and output are stored, too.
-        """
-        if self._core is None:
-            return
-        management: Management = self._container.management()
-        endings = management.operations.endings
-
-        def tell(instance_id: str) -> None:
-            if not launcher.takes([instance_id]):
-                endings.tell([instance_id])
-
-        self._core.on_ended(tell)
+    def _hear_of_ends(self) -> None:
+        """Answer clients that wait for an end as soon as the embedded core has stored it."""
+        if self._core is not None:
+            management: Management = self._container.management()
+            endings = management.operations.endings
+            self._core.on_ended(lambda instance_id: endings.tell([instance_id]))
 
     def _launcher(self) -> Launcher:
         try:

@@ -104,7 +104,6 @@ class Launcher:
             self._want,
             self._spawn,
         )
-        self.takes = self._supervisor.takes
         self._take_over = TakeOver(persistence, self._lease, settings.crashes)
         self._scheduler = None if calendar is None else self._scheduling(calendar)
         self._offer = Offer(
@@ -340,7 +339,7 @@ class Launcher:
         self.launchable.tell()
 
     def _changed(self, instance_ids: Collection[str] | None) -> None:
-        if instance_ids is None or self.takes(list(instance_ids)):
+        if instance_ids is None or self._supervisor.takes(list(instance_ids)):
             self._supervisor.wake_up.set()
 
     def _heard(self) -> None:
