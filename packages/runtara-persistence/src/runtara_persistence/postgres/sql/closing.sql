@@ -52,13 +52,7 @@ closed AS (
     JOIN closing ON closing.launch_id = settled.launch_id
     WHERE l.launch_id = settled.launch_id
 ),
-forgotten AS (
-    DELETE FROM launches AS l
-    USING settled
-    WHERE l.instance_id = settled.instance_id
-        AND l.number <= settled.launch_count - $2::integer
-        AND l.closed_at IS NOT NULL
-)
+-- include: forgotten_launches
 SELECT closing.launch_id AS closing_id, settled.launch_id IS NOT NULL AS is_closed, i.*
 FROM closing
 CROSS JOIN LATERAL (
@@ -147,13 +141,7 @@ closed AS (
     JOIN wanted ON wanted.launch_id = settled.launch_id
     WHERE l.launch_id = settled.launch_id
 ),
-forgotten AS (
-    DELETE FROM launches AS l
-    USING settled
-    WHERE l.instance_id = settled.instance_id
-        AND l.number <= settled.launch_count - $2::integer
-        AND l.closed_at IS NOT NULL
-)
+-- include: forgotten_launches
 SELECT launch_id FROM settled;
 
 -- name: find

@@ -277,3 +277,12 @@ WHERE instance_id = $1
     AND ($2::text IS NULL OR checkpoint_id = $2)
     AND ($3::timestamptz IS NULL OR created_at >= $3)
     AND ($4::timestamptz IS NULL OR created_at < $4);
+
+-- name: forgotten_launches
+forgotten AS (
+    DELETE FROM launches AS l
+    USING settled
+    WHERE l.instance_id = settled.instance_id
+        AND l.number <= settled.launch_count - $2::integer
+        AND l.closed_at IS NOT NULL
+);
