@@ -1,4 +1,4 @@
-"""When a worker's processes are forked, and what becomes of a nursery that fails."""
+"""When a worker's processes are forked, and what becomes of a fork server that fails."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ LIVES = CAN + "exec cat > /dev/null"
 
 class Rig(Interpreters):
     """
-    The forks of a worker, whose nurseries are shell scripts, in their order; and its interpreters.
+    The forks of a worker, whose fork servers are shell scripts, in their order; and interpreters.
 
     Each script has its channel to the worker as its standard input and output.
     """
@@ -28,9 +28,9 @@ class Rig(Interpreters):
         self.scripts: list[str] = []
         self.interpreters = 0
         self.forks = Forks({}, self)
-        monkeypatch.setattr(processes, "_interpreter", self._nursery)
+        monkeypatch.setattr(processes, "_interpreter", self._fork_server)
 
-    async def _nursery(
+    async def _fork_server(
         self, channel: socket.socket, preparation: Mapping[str, object]
     ) -> tuple[asyncio.subprocess.Process, bytes]:
         assert preparation == {"forks": True}
@@ -60,7 +60,7 @@ async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     await found.forks.close()
 
 
-async def test_interpreters_replace_a_nursery_that_ends_without_a_word(rig: Rig) -> None:
+async def test_interpreters_replace_a_fork_server_that_ends_without_a_word(rig: Rig) -> None:
     """Once and for all: another one would end likewise."""
     rig.scripts = ["exit 7"]
     await asyncio.gather(rig.process(), rig.process())
@@ -68,7 +68,7 @@ async def test_interpreters_replace_a_nursery_that_ends_without_a_word(rig: Rig)
     assert rig.interpreters == 3
 
 
-async def test_interpreters_replace_nurseries_that_end_twice_in_a_row(rig: Rig) -> None:
+async def test_interpreters_replace_fork_servers_that_end_twice_in_a_row(rig: Rig) -> None:
     rig.scripts = [DIES, DIES]
     for _ in range(2):
         assert await (await rig.process()).wait() is None
@@ -77,7 +77,7 @@ async def test_interpreters_replace_nurseries_that_end_twice_in_a_row(rig: Rig) 
     assert rig.interpreters == 1
 
 
-async def test_a_nursery_that_ends_when_it_is_to_makes_up_for_one_that_failed(rig: Rig) -> None:
+async def test_a_fork_server_that_ends_when_it_is_to_makes_up_for_one_that_failed(rig: Rig) -> None:
     rig.scripts = [
         DIES,
         SERVES,
@@ -92,24 +92,24 @@ async def test_a_nursery_that_ends_when_it_is_to_makes_up_for_one_that_failed(ri
 
 
 async def test_workflows_that_cant_be_imported_are_tried_again(rig: Rig) -> None:
-    """A nursery that says so has not failed: an interpreter could not import them either."""
+    """A fork server that says so has not failed: an interpreter could not import them either."""
     rig.scripts = ["""echo '{"refused": "no module"}'"""] * 3
     for _ in range(3):
         with pytest.raises(ConfigurationError, match="no module"):
             await rig.process()
-        nursery = rig.forks._nursery
-        assert nursery is not None
-        await nursery.task
+        fork_server = rig.forks._fork_server
+        assert fork_server is not None
+        await fork_server.task
     assert rig.interpreters == 0
 
 
-async def test_a_nursery_that_takes_no_orders_ends_with_its_processes(rig: Rig) -> None:
+async def test_a_fork_server_that_takes_no_orders_ends_with_its_processes(rig: Rig) -> None:
     """A process that is to end has ended, in any case."""
     rig.scripts = [CAN + "exec sleep 1000"]
     process = await rig.process()
-    nursery = rig.forks._nursery
-    assert nursery is not None
-    while not nursery.has_failed:
+    fork_server = rig.forks._fork_server
+    assert fork_server is not None
+    while not fork_server.has_failed:
         process.kill()
     assert await process.wait() is None
 

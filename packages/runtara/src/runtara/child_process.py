@@ -1,7 +1,8 @@
 """
 A worker's child: it runs instances in its own process, as its parent orders; see `children`.
 
-With `forks` in what the parent sends first, the process is a nursery, and its forks are children.
+With `forks` in what the parent sends first, the process is a fork server, and its forks are the
+children.
 """
 
 import asyncio
@@ -19,8 +20,8 @@ from typing import Any, NoReturn
 from runtara.children import Loading
 from runtara.connection import connected, preload
 from runtara.core import Order
+from runtara.fork_server import forked
 from runtara.locating import Location, Way
-from runtara.nursery import forked
 from runtara.running import SUSPENDED, Runs
 from runtara.threads import limit_threads
 from runtara_domain.model.launch_ends import LaunchEnd

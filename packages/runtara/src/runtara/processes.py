@@ -1,9 +1,10 @@
 """
-The processes of a worker's children: new interpreters, or forks of a nursery.
+The processes of a worker's children: new interpreters, or forks of a fork server.
 
-A nursery is a process that has imported the workflows and runs none. It forks a child in a fraction
-of the time that an interpreter takes to start and to import. A nursery that can't be forked says
-so, for example because an import has started a thread; then each child is an interpreter.
+A fork server is a process that has imported the workflows and runs none. It forks a child in a
+fraction of the time that an interpreter takes to start and to import. A fork server that can't be
+forked says so, for example because an import has started a thread; then each child is an
+interpreter.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ logger = get_logger(__name__)
 _STANDARD = 2
 """The highest file descriptor of the standard streams."""
 _MOST_FAILURES = 2
-"""How many nurseries in a row may end before they are to: then interpreters take their place."""
+"""How many fork_servers in a row may end before they are to: then interpreters take their place."""
 
 
 class Process(Protocol):
@@ -89,18 +90,18 @@ def _inheritable(passed: int) -> Iterator[tuple[int, int, int]]:
 
 class Forks:
     """
-    Forks each child from a nursery, which is started for the first child and ends after the last.
+    Forks each child from a fork server, which starts for the first child and ends after the last.
 
-    interpreters: takes the place of forks where the nursery can't be forked.
+    interpreters: takes the place of forks where the fork server can't be forked.
     """
 
     def __init__(self, preparation: Mapping[str, object], interpreters: Interpreters) -> None:
         self._preparation = {**preparation, "forks": True}
         self._interpreters = interpreters
         self._can_fork = sys.platform == "linux"
-        self._nursery: Nursery | None = None
+        self._fork_server: ForkServer | None = None
         self._failures = 0
-        """How many nurseries in a row have ended before they were to."""
+        """How many fork_servers in a row have ended before they were to."""
         self._is_closed = False
 
     async def __call__(self, channel: socket.socket) -> tuple[Process, bytes]:
@@ -108,26 +109,26 @@ class Forks:
             raise ConnectionError("the worker's runs are closed")
         self._count_failure()
         if self._can_fork:
-            if self._nursery is None or self._nursery.task.done():
-                self._nursery = Nursery(self._preparation)
-            nursery = self._nursery
-            problem = await nursery.problem()
+            if self._fork_server is None or self._fork_server.task.done():
+                self._fork_server = ForkServer(self._preparation)
+            fork_server = self._fork_server
+            problem = await fork_server.problem()
             if not problem:
-                return nursery.fork(channel), b""
+                return fork_server.fork(channel), b""
             self._give_up(problem)
         return await self._interpreters(channel)
 
     def end_if_unused(self) -> None:
-        """End the nursery if no process of it lives."""
+        """End the fork server if no process of it lives."""
         self._count_failure()
-        if self._nursery is not None and self._nursery.is_unused:
-            self._nursery.close()
-            self._nursery = None
+        if self._fork_server is not None and self._fork_server.is_unused:
+            self._fork_server.close()
+            self._fork_server = None
             self._failures = 0
 
     def _count_failure(self) -> None:
-        if self._nursery is not None and self._nursery.has_failed:
-            self._nursery = None
+        if self._fork_server is not None and self._fork_server.has_failed:
+            self._fork_server = None
             self._failures += 1
             if self._failures == _MOST_FAILURES:
                 self._give_up(f"the process that is forked has ended {self._failures} times")
@@ -138,28 +139,28 @@ class Forks:
         self._can_fork = False
 
     async def close(self) -> None:
-        """End the nursery, and its processes with it; it starts no process after that."""
+        """End the fork server, and its processes with it; it starts no process after that."""
         self._is_closed = True
-        if self._nursery is not None:
-            self._nursery.close()
-            await asyncio.wait([self._nursery.task])
+        if self._fork_server is not None:
+            self._fork_server.close()
+            await asyncio.wait([self._fork_server.task])
 
 
 class Forked:
-    """A process that a nursery has forked."""
+    """A process that a fork server has forked."""
 
-    def __init__(self, nursery: "Nursery", number: int) -> None:
-        self._nursery, self._number = nursery, number
+    def __init__(self, fork_server: "ForkServer", number: int) -> None:
+        self._fork_server, self._number = fork_server, number
         self.code: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
     def kill(self) -> None:
-        self._nursery.kill(self._number)
+        self._fork_server.kill(self._number)
 
     async def wait(self) -> int | None:
         return await asyncio.shield(self.code)
 
 
-class Nursery:
+class ForkServer:
     """
     The process that is forked, as its worker sees it.
 
@@ -207,9 +208,9 @@ class Nursery:
 
     def kill(self, number: int) -> None:
         """
-        Kill a process of it; does nothing if that, or the nursery, has ended.
+        Kill a process of it; does nothing if that, or the fork server, has ended.
 
-        A nursery that takes no orders is killed, and its processes with it.
+        A fork server that takes no orders is killed, and its processes with it.
         """
         if self._orders is not None and number in self._forked:
             try:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 LEFT = """
 import asyncio, os, random, socket, sqlite3, threading
-from runtara.nursery import unforkable
+from runtara.fork_server import unforkable
 
 def said():
     print(unforkable(0))
@@ -111,13 +111,13 @@ sys.modules["numpy.random"] = types.SimpleNamespace(seed=seed)
 """
 
 
-async def test_what_fails_in_the_nursery_ends_one_process_at_most(
+async def test_what_fails_in_the_fork_server_ends_one_process_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
     Standard streams that are broken or missing end none; with no descriptor left, one ends.
 
-    Each fork that lives has given numpy's generator a new state, as the nursery has.
+    Each fork that lives has given numpy's generator a new state, as the fork server has.
     """
     (tmp_path / "broken.py").write_text(BROKEN)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
@@ -142,7 +142,7 @@ async def test_what_fails_in_the_nursery_ends_one_process_at_most(
 
 
 def prepared(folder: Path) -> dict[str, object]:
-    """Give what a nursery is sent first; it has no workflows."""
+    """Give what a fork server is sent first; it has no workflows."""
     return {
         "way": "database",
         "location": f"sqlite:{folder}/core.db",
@@ -159,7 +159,7 @@ def children() -> set[int]:
     return {int(each) for each in listed.split()}
 
 
-def nurseries() -> set[int]:
+def fork_servers() -> set[int]:
     """Give those that are forked for workers."""
     return {
         each
@@ -197,8 +197,8 @@ async def test_its_processes_end_as_any_do(tmp_path: Path) -> None:
 
         forks.end_if_unused()
         assert not lives[0].code.done()
-        [nursery] = nurseries() - before
-        os.kill(nursery, signal.SIGKILL)
+        [fork_server] = fork_servers() - before
+        os.kill(fork_server, signal.SIGKILL)
         assert await lives[0].wait() is None
         assert await lives[1].read() == b""
 

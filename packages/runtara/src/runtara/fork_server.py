@@ -47,8 +47,8 @@ def forked(orders: socket.socket) -> socket.socket:
     if problem:
         os._exit(0)
     ours = os.getpid()
-    with _Nursery(orders) as nursery:
-        channel = nursery.serve()
+    with _ForkServer(orders) as fork_server:
+        channel = fork_server.serve()
     orders.close()
     os.setsid()
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != ours:
@@ -128,7 +128,7 @@ class _Child:
     handle: int
 
 
-class _Nursery:
+class _ForkServer:
     """The forked processes that live; closes its descriptors at the end of its block."""
 
     def __init__(self, orders: socket.socket) -> None:
@@ -136,7 +136,7 @@ class _Nursery:
         self._children: dict[int, _Child] = {}
         """By their numbers."""
 
-    def __enter__(self) -> "_Nursery":
+    def __enter__(self) -> "_ForkServer":
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._orders, selectors.EVENT_READ)
         return self
