@@ -8,8 +8,10 @@ from tests.sdk.fake_server import Act, FakeServer, be_silent, hold_until, reply,
 from runtara_protocol.frame import MessageType, encode
 from runtara_protocol.pb.instance_pb2 import (
     CustomSignal,
+    ListCheckpointsResponse,
     PollSignalsRequest,
     PollSignalsResponse,
+    RegisterInstanceResponse,
     RpcResponse,
     SignalAck,
 )
@@ -160,6 +162,23 @@ async def test_one_poll_waits_for_many_checkpoints(server: FakeServer, client: C
     assert 29_000 < second.wait_ms <= 30_000
     assert second.more_checkpoint_ids == ["b", "c"]
     assert not third.HasField("wait_ms")
+
+
+async def test_a_registration_shows_a_server_that_can_hold_a_poll_for_many(
+    server: FakeServer, client: Client
+) -> None:
+    """So the first poll is held at once."""
+    empty = ListCheckpointsResponse()
+    registered = RegisterInstanceResponse(success=True, run=1, checkpoints=empty)
+    registered.knows_preceding = True
+    server.script("register_instance", reply(RpcResponse(register_instance=registered)))
+    server.script("poll_signals", sent("c"))
+
+    await client.register(look=True)
+    polled = await client.poll_signals("a", also=["b", "c"], wait=30)
+
+    assert polled == Pending(custom_signals={"c": b"c"})
+    assert [one.poll_signals.wait_ms > 29_000 for one in server.requests[1:]] == [True]
 
 
 async def test_what_the_first_question_brings_is_returned_at_once(

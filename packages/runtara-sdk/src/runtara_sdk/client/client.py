@@ -147,6 +147,7 @@ class Client:
             )
         )
         registration = responses.registration(response.register_instance)
+        self._opened.long_poll.learn(registration)
         if registration.run is not None:
             calls.continue_run(
                 requests.register(self._id, tenant_id, run=registration.run, launch_id=launch_id)

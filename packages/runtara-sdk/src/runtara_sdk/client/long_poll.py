@@ -7,7 +7,7 @@ from datetime import timedelta
 from runtara_protocol.pb.instance_pb2 import RpcRequest
 from runtara_sdk.client import requests, responses
 from runtara_sdk.client.calls import Calls
-from runtara_sdk.client.records import Pending
+from runtara_sdk.client.records import Pending, Registration
 from runtara_sdk.client.responses import Polled
 
 _LONGEST_HOLD = 60.0
@@ -24,14 +24,20 @@ class LongPoll:
     """
     Polls for signals and values, for all checkpoints in one request if the server can.
 
-    The server's first answer shows whether it can; the client allows no hold for that request. See
-    docs/decisions/0011.
+    A registration's answer shows a server that can (`learn`). Otherwise the first answer to
+    a poll shows it; the client allows no hold for that request. See docs/decisions/0011.
     """
 
     def __init__(self, calls: Calls, instance_id: str) -> None:
         self._calls = calls
         self._id = instance_id
         self._knows_more: bool | None = None
+
+    def learn(self, registration: Registration) -> None:
+        """Learn from a registration's answer whether the server takes polls for several names."""
+        # A server learned them before it learned `preceding`.
+        if registration.saved is not None and registration.saved.knows_preceding:
+            self._knows_more = True
 
     async def poll(self, checkpoint_id: str | None, also: Sequence[str], wait: float) -> Pending:
         """Return what is pending as soon as there is anything; nothing after `wait` seconds."""
