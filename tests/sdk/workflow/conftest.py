@@ -1,17 +1,38 @@
-"""A new probe for each test of workflows; a launcher of an instance of its own."""
+"""A new probe for each test of workflows, whose runs end with it; a launcher of an instance."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from tests.sdk.workflow.launches import Launcher
 from tests.sdk.workflow.probe import probe
 from tests.support.server_process import ServerProcess
+
+from runtara_sdk.workflow import Ended, Outcome
+from runtara_sdk.workflow.engine.execution import under_way
 
 
 @pytest.fixture(autouse=True)
 def new_probe() -> None:
     """Let no test see what the steps of another have noted."""
     probe.reset()
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def no_run_outlives_its_test() -> AsyncIterator[None]:
+    """
+    End the runs that a failed test has left.
+
+    The end of the loop cancels a run and its workflow's tasks at once, and waits for all of them.
+    The tasks are abandoned then, so it would wait for ever.
+    """
+    yield
+    while left := under_way():
+        for run in left:
+            run.end.finish(Ended(Outcome.SUSPENDED))
+        await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ async def test_a_promise_that_begins_beside_a_held_poll_is_heard_at_once() -> No
     await core.until(lambda: core.listeners == 1)
     await core.send("later/second", b"2")
     opened.set()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(30):
         await outcomes.wait()
     await core.send("sooner/first", b"1")
 
