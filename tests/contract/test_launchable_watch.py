@@ -28,6 +28,7 @@ from runtara_domain.model import (
     Event,
     EventType,
     NewChild,
+    NewChildren,
     NewInstance,
     Registration,
     Reopening,
@@ -75,6 +76,11 @@ async def create(database: Database, core: Persistence) -> None:
 
 async def start_a_child(database: Database, core: Persistence) -> None:
     await core.instances.start_child(ME, NewChild("new", "w"), when=WORKING, at=NOW)
+
+
+async def start_children(database: Database, core: Persistence) -> None:
+    new = NewChildren((NewChild("new", "w"),), (CheckpointWrite("new!started", b"1"),))
+    await core.instances.start_children(ME, new, when=WORKING, at=NOW)
 
 
 async def put_in_by_sql(database: Database, core: Persistence) -> None:
@@ -171,6 +177,7 @@ ASLEEP: Row = {"sleep_until": LATER, "wake_claim_by": None, "wake_claim_until": 
 WAYS: dict[str, tuple[Way, State, Row]] = {
     "created": (create, State.RUNNING, {}),
     "a child started": (start_a_child, State.RUNNING, {}),
+    "children started": (start_children, State.RUNNING, {}),
     "put in by SQL": (put_in_by_sql, State.RUNNING, {}),
     "paused and resumed": (resume, State.PAUSED, {}),
     "asleep and cancelled": (cancel, State.ASLEEP, ASLEEP),

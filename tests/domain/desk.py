@@ -36,6 +36,7 @@ from runtara_domain.use_cases.instances import (
     GetInstanceStatus,
     RegisterInstance,
     StartChild,
+    StartChildren,
 )
 from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
 from runtara_domain.use_cases.sleep import SleepDurably
@@ -78,6 +79,7 @@ class Desk:
         self.heartbeat = Heartbeat(persistence.instances, self.activity, clock)
         self.get_instance_status = GetInstanceStatus(persistence.instances, self.activity)
         self.start_child = StartChild(persistence.instances, self.activity, clock)
+        self.start_children = StartChildren(persistence.instances, self.activity, clock)
         self.cancel_child = CancelChild(
             persistence.instances, persistence.signals, self.activity, clock
         )
@@ -111,6 +113,7 @@ class Desk:
             register_instance=self.register_instance,
             get_instance_status=self.get_instance_status,
             start_child=self.start_child,
+            start_children=self.start_children,
             cancel_child=self.cancel_child,
             save_checkpoint=self.save_checkpoint,
             get_checkpoint=self.get_checkpoint,

@@ -10,7 +10,7 @@ from runtara_domain.error import (
     InvalidInstanceState,
     InvalidValue,
 )
-from runtara_domain.model import Caller, NewChild
+from runtara_domain.model import Caller, CheckpointWrite, NewChild, NewChildren
 from runtara_domain.status import State
 
 CHILD = NewChild("child", "orders", b"17")
@@ -141,3 +141,85 @@ async def test_only_a_current_run_cancels_children_and_only_its_own(desk: Desk) 
     with pytest.raises(InstanceSuperseded):
         await desk.cancel_child(caller=Caller(ID, 1), child_id="child")
     assert desk.store.instances["child"].state is State.PENDING
+
+
+TOGETHER = NewChildren((CHILD, NewChild("other", "orders")), (CheckpointWrite("c", b"1"),))
+
+
+async def test_a_run_starts_children_together(desk: Desk) -> None:
+    """The outcome tells of each whether it is new; the parent shows life."""
+    desk.put(State.RUNNING)
+    await desk.start_child(caller=Caller(ID), child=CHILD)
+
+    started = await desk.start_children(caller=Caller(ID), new=TOGETHER)
+    again = await desk.start_children(caller=Caller(ID), new=TOGETHER)
+    await desk.activity.flush()
+
+    assert (started.created, again.created) == ((False, True), (False, False))
+    assert [one.is_found for one in (*started.saved, *again.saved)] == [False, True]
+    assert desk.store.instances[ID].last_activity_at == desk.clock.now()
+
+
+async def test_of_children_together_one_that_is_taken_is_named(desk: Desk) -> None:
+    """Nothing is stored, and the refusal is the one of that child."""
+    desk.put(State.RUNNING)
+    await desk.registered("other")
+
+    with pytest.raises(InstanceAlreadyExists, match=f"'other' exists and is no child of '{ID}'"):
+        await desk.start_children(caller=Caller(ID), new=TOGETHER)
+
+    assert set(desk.store.instances) == {ID, "other"}
+
+
+async def test_children_together_are_for_a_parent_at_work(desk: Desk) -> None:
+    """The refusals are those of one child."""
+    with pytest.raises(InstanceNotFound):
+        await desk.start_children(caller=Caller(ID), new=TOGETHER)
+    desk.put(State.RUNNING, run=2)
+    with pytest.raises(InstanceSuperseded):
+        await desk.start_children(caller=Caller(ID, 1), new=TOGETHER)
+    desk.put(State.PAUSED)
+    with pytest.raises(InvalidInstanceState, match="to start children, it must be asleep or run"):
+        await desk.start_children(caller=Caller(ID), new=TOGETHER)
+
+    assert set(desk.store.instances) == {ID}
+
+
+def children(count: int, *, size: int = 0) -> tuple[NewChild, ...]:
+    return tuple(NewChild(f"c{number}", "w", bytes(size)) for number in range(count))
+
+
+def test_as_many_as_fit_are_started_together() -> None:
+    """100 children, 1,000 checkpoints, 8 MiB."""
+    writes = tuple(CheckpointWrite(f"w{number}", b"") for number in range(1000))
+
+    assert NewChildren(children(100), writes).size == 0
+    assert NewChildren(children(2, size=4 * 2**20)).size == 8 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("asked", "writes", "named"),
+    [
+        ((), (), "children: takes 1 to 100, got 0"),
+        (children(101), (), "children: takes 1 to 100, got 101"),
+        (
+            children(1),
+            tuple(CheckpointWrite(f"w{number}", b"") for number in range(1001)),
+            "checkpoints: takes 0 to 1000, got 1001",
+        ),
+        ((NewChild("s", "w", is_successor=True),), (), "children: takes no successor"),
+        ((CHILD, CHILD), (), "child_id: takes each id once, got 'child' again"),
+        (
+            (CHILD,),
+            (CheckpointWrite("w", b"1"), CheckpointWrite("w", b"2")),
+            "checkpoint_id: takes each id once, got 'w' again",
+        ),
+        (children(1, size=8 * 2**20), (CheckpointWrite("w", b"1"),), "take at most 8388608 bytes"),
+    ],
+)
+def test_what_is_started_together_is_checked(
+    asked: tuple[NewChild, ...], writes: tuple[CheckpointWrite, ...], named: str
+) -> None:
+    """The error names what is taken."""
+    with pytest.raises(InvalidValue, match=named):
+        NewChildren(asked, writes)

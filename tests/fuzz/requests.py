@@ -46,6 +46,13 @@ VALID = [
         pb.RpcRequest(
             start_child=pb.StartChildRequest(instance_id=ID, child_id="k", workflow="w", input=b"x")
         ),
+        pb.RpcRequest(
+            start_children=pb.StartChildrenRequest(
+                instance_id=ID,
+                children=[pb.ChildToStart(child_id=one, workflow="w", input=b"x") for one in "kl"],
+                checkpoints=[pb.PrecedingCheckpoint(checkpoint_id="k!started", state=b"1")],
+            )
+        ),
         pb.RpcRequest(instance_event=EVENT),
         pb.RpcRequest(instance_event_batch=pb.InstanceEventBatch(events=[EVENT, EVENT])),
         pb.RpcRequest(get_instance_status=pb.GetInstanceStatusRequest(instance_id=ID)),

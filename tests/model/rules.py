@@ -44,6 +44,7 @@ from runtara_domain.model import (
     EventType,
     InstanceFilter,
     NewChild,
+    NewChildren,
     NewInstance,
     Registration,
     Reopening,
@@ -139,6 +140,31 @@ class PortsMachine(ModelMachine):
     ) -> None:
         child = NewChild(kid, workflow, given)
         self.step("instances", "start_child", self.caller(name, age), child, when=WORKING)
+
+    @rule(
+        name=names | kids,
+        age=ages,
+        asked=st.lists(kids | names, min_size=1, max_size=3, unique=True),
+        workflow=workflows,
+        given=st.none() | small,
+        saved=st.lists(checkpoints, max_size=2, unique=True),
+        state=payloads,
+    )
+    def start_children(
+        self,
+        name: str,
+        age: int | None,
+        asked: list[str],
+        workflow: str,
+        given: bytes | None,
+        saved: list[str],
+        state: bytes,
+    ) -> None:
+        new = NewChildren(
+            tuple(NewChild(kid, workflow, given) for kid in asked),
+            tuple(CheckpointWrite(one, state) for one in saved),
+        )
+        self.step("instances", "start_children", self.caller(name, age), new, when=WORKING)
 
     @rule(
         name=names,

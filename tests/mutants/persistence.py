@@ -4,6 +4,17 @@ from tests.mutants.mutant import Mutant
 
 PERSISTENCE = (
     Mutant(
+        "Of children together those are started whose ids are not taken.",
+        "runtara_persistence/sqlite/starting.py",
+        "start",
+        'differs_in = children.differences(connection, one) if one["child_id"] in known else ()',
+        "differs_in = ()",
+        (
+            "tests/contract/test_children_together.py"
+            "::test_one_id_that_is_taken_keeps_all_from_being_stored",
+        ),
+    ),
+    Mutant(
         "A child that is cancelled on its own word tells its parent nothing.",
         "runtara_persistence/sqlite/events.py",
         "_suspend",

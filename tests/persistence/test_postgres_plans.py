@@ -53,6 +53,7 @@ INDEXES = {
         "save.alone": "checkpoints_instance_id_checkpoint_id_key",
         "save.together": "checkpoints_instance_id_checkpoint_id_key",
     },
+    "starting": {"start": "checkpoints_instance_id_checkpoint_id_key"},
     "checkpoints": {
         "get": "checkpoints_instance_id_checkpoint_id_key",
         "sleep": "instances_pkey",

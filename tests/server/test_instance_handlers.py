@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 from tests.server.wire import Wire, connected
@@ -127,7 +127,8 @@ async def test_a_registration_tells_what_a_run_reads_first(
 ) -> None:
     """The checkpoints, a page of them if many, the pending signal, and what the server knows."""
     assert (await wire.register("new", look=True)).HasField("checkpoints")
-    assert not (await wire.register("new")).knows_preceding
+    old = await wire.register("new")
+    assert (old.knows_preceding, old.knows_children) == (False, False)
     for number in range(33):
         await wire.checkpoint("i", f"step {number}", b"state")
     now = SystemClock().now()
@@ -139,7 +140,7 @@ async def test_a_registration_tells_what_a_run_reads_first(
     answer = await wire.register("i", look=True)
     blank = await wire.register("new", look=True)
 
-    assert answer.knows_preceding
+    assert (answer.knows_preceding, answer.knows_children) == (True, True)
     assert blank.pending_signal.payload == b"p"
     told = [(entry.checkpoint_id, entry.state) for entry in answer.checkpoints.checkpoints]
     assert told == [(f"step {number}", b"state") for number in range(32)]
@@ -153,7 +154,10 @@ async def test_a_registration_reads_no_large_states(wire: Wire, size: int, is_to
     """One registration reads at most 32 states of 2 KiB, even if many come at once."""
     await wire.checkpoint("i", "step", bytes(size))
 
-    assert (await wire.register("i", look=True)).HasField("checkpoints") == is_told
+    answer = await wire.register("i", look=True)
+
+    assert answer.HasField("checkpoints") == is_told
+    assert answer.knows_children
 
 
 async def test_a_checkpoint_brings_one_that_precedes_it(wire: Wire) -> None:
@@ -177,3 +181,70 @@ async def test_a_checkpoint_brings_one_that_precedes_it(wire: Wire) -> None:
 
     assert (found.found, found.state) == (True, b"1")
     assert (await wire.read("i", "first")).state == b"start"
+
+
+def starting(ids: Sequence[str], checkpoints: Sequence[tuple[str, bytes]]) -> pb.RpcRequest:
+    """Ask for children of "i" that have an input, and for checkpoints of it."""
+    return pb.RpcRequest(
+        start_children=pb.StartChildrenRequest(
+            instance_id="i",
+            children=[pb.ChildToStart(child_id=one, workflow="w", input=b"17") for one in ids],
+            checkpoints=[
+                pb.PrecedingCheckpoint(checkpoint_id=one, state=state) for one, state in checkpoints
+            ],
+        )
+    )
+
+
+async def test_children_are_started_together_with_checkpoints(
+    runtime: CoreRuntime, wire: Wire
+) -> None:
+    """The answer tells what was created, what stands and what is pending."""
+    await wire.checkpoint("i", "first", b"mine")
+    now = SystemClock().now()
+    pause = Signal(SignalType.PAUSE, b"p")
+    await runtime.persistence.signals.send("i", pause, when=OPEN, at=now)
+    asked = starting(["a", "b"], [("first", b"f"), ("a!started", b"1")])
+
+    answers = [(await wire.ask(asked)).start_children for _ in range(2)]
+
+    stored = [pb.StoredCheckpoint(found=True, state=b"mine"), pb.StoredCheckpoint()]
+    pending = pb.Signal(instance_id="i", signal_type=pb.SIGNAL_PAUSE, payload=b"p")
+    assert answers[0] == pb.StartChildrenResponse(
+        children=[pb.StartChildResponse(created=True)] * 2,
+        checkpoints=stored,
+        pending_signal=pending,
+    )
+    stored[1] = pb.StoredCheckpoint(found=True, state=b"1")
+    assert answers[1] == pb.StartChildrenResponse(
+        children=[pb.StartChildResponse()] * 2, checkpoints=stored, pending_signal=pending
+    )
+    for child in ("a", "b"):
+        assert await runtime.persistence.instances.input(child) == b"17"
+
+
+async def test_states_that_are_many_are_left_to_be_read(wire: Wire) -> None:
+    """The answer has at most 64 KiB of states that were saved before."""
+    names = [f"c{number}" for number in range(3)]
+    for name in names:
+        await wire.checkpoint("i", name, bytes(32 * 1024))
+
+    answer = (await wire.ask(starting(["a"], [(name, b"") for name in names]))).start_children
+
+    assert [one.found for one in answer.checkpoints] == [True] * 3
+    assert [len(one.state) for one in answer.checkpoints] == [32 * 1024, 32 * 1024, 0]
+    assert [one.HasField("state") for one in answer.checkpoints] == [True, True, False]
+
+
+async def test_one_child_that_cannot_be_started_stores_nothing(
+    runtime: CoreRuntime, wire: Wire
+) -> None:
+    """The refusal names the child."""
+    await wire.register("taken")
+
+    refused = await wire.ask(starting(["a", "taken"], [("a!started", b"1")]))
+
+    assert refused.error.code == "INSTANCE_ALREADY_EXISTS"
+    assert "'taken' exists and is no child of 'i'" in refused.error.message
+    assert await runtime.persistence.instances.get("a") is None
+    assert not (await wire.read("i", "a!started")).found

@@ -28,6 +28,11 @@ REQUESTS = [
     pb.RpcRequest(instance_event_batch=pb.InstanceEventBatch()),
     pb.RpcRequest(list_checkpoints=pb.ListCheckpointsRequest(instance_id="i-1")),
     pb.RpcRequest(start_child=pb.StartChildRequest(instance_id="i-1", child_id="c", workflow="w")),
+    pb.RpcRequest(
+        start_children=pb.StartChildrenRequest(
+            instance_id="i-1", children=[pb.ChildToStart(child_id="c", workflow="w")]
+        )
+    ),
     pb.RpcRequest(cancel_child=pb.CancelChildRequest(instance_id="i-1", child_id="c")),
     pb.RpcRequest(sleep=pb.SleepRequest(instance_id="i-1", checkpoint_id="c-1")),
     pb.RpcRequest(poll_signals=pb.PollSignalsRequest(instance_id="i-1")),
@@ -54,6 +59,9 @@ class FailingOperations:
         raise self._error
 
     async def start_child(self, **_: object) -> Never:
+        raise self._error
+
+    async def start_children(self, **_: object) -> Never:
         raise self._error
 
     async def cancel_child(self, **_: object) -> Never:

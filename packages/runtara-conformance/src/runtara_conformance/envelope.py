@@ -17,6 +17,7 @@ REQUESTS: dict[type[Message], int] = {
     messages.ListCheckpointsRequest: 100,
     messages.StartChildRequest: 101,
     messages.CancelChildRequest: 102,
+    messages.StartChildrenRequest: 105,
 }
 
 CHECKPOINT_AFTER = 103
@@ -34,6 +35,7 @@ RESPONSES: dict[int, type[Message]] = {
     100: messages.ListCheckpointsResponse,
     101: messages.StartChildResponse,
     102: messages.CancelChildResponse,
+    105: messages.StartChildrenResponse,
 }
 
 

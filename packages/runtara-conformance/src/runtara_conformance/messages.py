@@ -285,6 +285,7 @@ class RegisterInstanceResponse(Message):
     checkpoints: ListCheckpointsResponse | None = opt_message(103, ListCheckpointsResponse)
     pending_signal: Signal | None = opt_message(104, Signal)
     knows_preceding: bool = boolean(105)
+    knows_children: bool = boolean(107)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +304,41 @@ class StartChildResponse(Message):
     """`created` false: the same child had been created before."""
 
     created: bool = boolean(1)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildToStart(Message):
+    """One of the children that a request starts together."""
+
+    child_id: str = text(1)
+    workflow: str = text(2)
+    input: bytes | None = opt_binary(3)
+
+
+@dataclass(frozen=True, slots=True)
+class StartChildrenRequest(Message):
+    """A run creates children of its instance and saves checkpoints of it, all or nothing."""
+
+    instance_id: str = text(1)
+    children: tuple[ChildToStart, ...] = repeated_message(2, ChildToStart)
+    checkpoints: tuple[PrecedingCheckpoint, ...] = repeated_message(3, PrecedingCheckpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint(Message):
+    """`found` true: its id was taken; `state`: what was saved first, unless it must be read."""
+
+    found: bool = boolean(1)
+    state: bytes | None = opt_binary(2)
+
+
+@dataclass(frozen=True, slots=True)
+class StartChildrenResponse(Message):
+    """For each child whether it was created, and for each checkpoint what stands."""
+
+    children: tuple[StartChildResponse, ...] = repeated_message(1, StartChildResponse)
+    checkpoints: tuple[StoredCheckpoint, ...] = repeated_message(2, StoredCheckpoint)
+    pending_signal: Signal | None = opt_message(3, Signal)
 
 
 @dataclass(frozen=True, slots=True)

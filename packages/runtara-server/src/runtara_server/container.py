@@ -21,6 +21,7 @@ from runtara_domain.use_cases.instances import (
     GetInstanceStatus,
     RegisterInstance,
     StartChild,
+    StartChildren,
 )
 from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
 from runtara_domain.use_cases.sleep import SleepDurably
@@ -78,6 +79,7 @@ class Container(containers.DeclarativeContainer):
         register_instance=providers.Singleton(RegisterInstance, instances, slots, waits, clock),
         get_instance_status=providers.Singleton(GetInstanceStatus, instances, activity),
         start_child=providers.Singleton(StartChild, instances, activity, clock),
+        start_children=providers.Singleton(StartChildren, instances, activity, clock),
         cancel_child=providers.Singleton(CancelChild, instances, signals, activity, clock),
         save_checkpoint=providers.Singleton(SaveCheckpoint, checkpoints, activity, clock),
         get_checkpoint=providers.Singleton(GetCheckpoint, checkpoints, instances, activity),

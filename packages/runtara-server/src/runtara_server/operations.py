@@ -36,6 +36,7 @@ OPERATIONS: OperationTable[Operations, Request, pb.RpcResponse] = OperationTable
             "register_instance": instances.register_instance,
             "get_instance_status": instances.get_instance_status,
             "start_child": instances.start_child,
+            "start_children": instances.start_children,
             "cancel_child": instances.cancel_child,
             "checkpoint": checkpoints.checkpoint,
             "checkpoint_after": checkpoints.checkpoint,

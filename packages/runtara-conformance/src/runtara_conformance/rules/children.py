@@ -3,19 +3,25 @@
 import asyncio
 import json
 from base64 import b64decode
+from collections.abc import Sequence
 from datetime import datetime
 
 from runtara_conformance.expect import answered, eventually, expect, refused, same, within
 from runtara_conformance.messages import (
     CancelChildRequest,
     CancelChildResponse,
+    ChildToStart,
     InstanceEvent,
     InstanceEventBatch,
+    PrecedingCheckpoint,
     SignalType,
     SleepRequest,
+    StartChildrenRequest,
+    StartChildrenResponse,
     StartChildRequest,
     StartChildResponse,
     Status,
+    StoredCheckpoint,
 )
 from runtara_conformance.messages import EventType as Kind
 from runtara_conformance.rule import Noun, Tier
@@ -108,6 +114,62 @@ async def a_parent_must_be_at_work(server: Server) -> None:
         await parent.on(newer).complete()
         refused(await parent.on(newer).ask(asked), "INVALID_INSTANCE_STATE", naming=["completed"])
         child = Instance(newer, asked.child_id, parent.tenant)
+        await child.is_in(Status.UNKNOWN)
+
+
+def together(
+    parent: Instance, children: Sequence[str], *checkpoints: tuple[str, bytes]
+) -> StartChildrenRequest:
+    """Ask for children of one workflow and input, and for checkpoints of their parent."""
+    return StartChildrenRequest(
+        parent.id,
+        tuple(ChildToStart(child, "w", b"17") for child in children),
+        tuple(PrecedingCheckpoint(*each) for each in checkpoints),
+    )
+
+
+@rule("StartChildren creates children and saves checkpoints; the first state of an id stands")
+async def children_are_started_together(server: Server) -> None:
+    async with server.instance() as parent, server.connect() as other:
+        children = [Instance(other, fresh("child"), parent.tenant) for _ in range(3)]
+        await started(parent, children[0])
+        await parent.saves("first", b"mine")
+        ids = [child.id for child in children]
+        asked = together(parent, ids, ("first", b"f"), ("second", b"s"))
+        for new, found in (((False, True, True), None), ((False,) * 3, b"s")):
+            answer = answered(await parent.ask(asked), StartChildrenResponse)
+            same("created", tuple(one.created for one in answer.children), new)
+            second = StoredCheckpoint(found is not None, found)
+            same("checkpoints", answer.checkpoints, (StoredCheckpoint(True, b"mine"), second))
+        same("the pointer", (await parent.status()).checkpoint_id, "second")
+        for child in children:
+            same("the input", (await child.register()).input, b"17")
+
+
+@rule("StartChildren is all or nothing: if one id is taken, nothing is stored; it is named")
+async def one_that_is_taken_refuses_all(server: Server) -> None:
+    async with server.instance() as parent, server.instance() as stranger:
+        child = Instance(parent.connection, fresh("child"), parent.tenant)
+        asked = together(parent, [child.id, stranger.id], ("first", b"f"))
+        refused(await parent.ask(asked), "INSTANCE_ALREADY_EXISTS", naming=[stranger.id])
+        await child.is_in(Status.UNKNOWN)
+        same("the checkpoint", (await parent.get("first")).found, False)
+
+
+@rule("StartChildren takes 1 to 100 children and at most 1,000 checkpoints, each id once")
+async def children_together_are_checked(server: Server) -> None:
+    async with server.instance() as parent:
+        many = [fresh("child") for _ in range(101)]
+        states = [(f"step {number}", b"1") for number in range(1001)]
+        for bad in (
+            together(parent, []),
+            together(parent, many),
+            together(parent, many[:1] * 2),
+            together(parent, many[:1], *states),
+            together(parent, many[:1], *states[:1] * 2),
+        ):
+            refused(await parent.ask(bad), "VALIDATION_ERROR")
+        child = Instance(parent.connection, many[0], parent.tenant)
         await child.is_in(Status.UNKNOWN)
 
 

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
         Sleep,
         Slept,
     )
-    from runtara_domain.model.children import ChildStarted, NewChild, child_signal_id, ending_signal
+    from runtara_domain.model.children import (
+        ChildrenStarted,
+        ChildStarted,
+        NewChild,
+        NewChildren,
+        child_signal_id,
+        ending_signal,
+    )
     from runtara_domain.model.events import Event, EventStep, Recorded
     from runtara_domain.model.history import (
         CheckpointFilter,
@@ -58,6 +65,7 @@ __all__ = [
     "CheckpointSummary",
     "CheckpointWrite",
     "ChildStarted",
+    "ChildrenStarted",
     "Claim",
     "Claimed",
     "CustomSignal",
@@ -72,6 +80,7 @@ __all__ = [
     "InstanceFilter",
     "InstanceSummary",
     "NewChild",
+    "NewChildren",
     "NewInstance",
     "Pending",
     "Recorded",
@@ -118,7 +127,9 @@ _NAMES = {
     ),
     "children": (
         "ChildStarted",
+        "ChildrenStarted",
         "NewChild",
+        "NewChildren",
         "child_signal_id",
         "ending_signal",
     ),

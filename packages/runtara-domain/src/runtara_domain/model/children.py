@@ -6,7 +6,9 @@ from base64 import b64encode
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.caller import RunState
+from runtara_domain.model.checkpoints import CheckpointWrite, Saved
 from runtara_domain.model.instances import Ending
+from runtara_domain.model.signals import Signal
 from runtara_domain.record import record
 
 MAX_CHILD_ID_BYTES = values.MAX_ID_BYTES - len(values.CHILD_ENDED)
@@ -54,6 +56,63 @@ class ChildStarted:
     before: RunState | None
     created: bool = False
     differs_in: tuple[str, ...] = ()
+
+
+@record
+class NewChildren:
+    """
+    Children that a run starts together, and checkpoints of its instance that are saved with them.
+
+    1 to 100 children, none of them a successor, and at most 1,000 checkpoints, each of an id of its
+    own. All inputs and states have at most 8 MiB.
+    """
+
+    children: tuple[NewChild, ...]
+    writes: tuple[CheckpointWrite, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The bytes of inputs and states."""
+        inputs = sum(len(child.input or b"") for child in self.children)
+        return inputs + sum(write.size for write in self.writes)
+
+    def __post_init__(self) -> None:
+        values.check_range("children", len(self.children), 1, values.MAX_CHILDREN)
+        values.check_range("checkpoints", len(self.writes), 0, values.MAX_CHILDREN_WRITES)
+        if any(child.is_successor for child in self.children):
+            raise InvalidValue("children: takes no successor, which is started by itself")
+        _check_different("child_id", [child.child_id for child in self.children])
+        _check_different("checkpoint_id", [write.checkpoint_id for write in self.writes])
+        if self.size > values.MAX_CHILDREN_BYTES:
+            raise InvalidValue(
+                f"children: take at most {values.MAX_CHILDREN_BYTES} bytes with their checkpoints,"
+                f" got {self.size}: start fewer at once"
+            )
+
+
+@record
+class ChildrenStarted:
+    """
+    The outcome of starting children together.
+
+    before: the parent's state before the step; None if it is unknown. created: for each child
+    whether the step created it. saved: the outcome of each checkpoint, without signals; signal: the
+    parent's pending signal. refused: the first child whose id is another instance's, by its index,
+    and differs_in: in what they differ; nothing is stored then, and created and saved are empty.
+    """
+
+    before: RunState | None
+    created: tuple[bool, ...] = ()
+    saved: tuple[Saved, ...] = ()
+    signal: Signal | None = None
+    refused: int | None = None
+    differs_in: tuple[str, ...] = ()
+
+
+def _check_different(field: str, ids: list[str]) -> None:
+    if len(set(ids)) < len(ids):
+        one = next(one for one in ids if ids.count(one) > 1)
+        raise InvalidValue(f"{field}: takes each id once, got {one!r} again")
 
 
 def child_signal_id(child_id: str) -> str:

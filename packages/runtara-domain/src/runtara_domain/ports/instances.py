@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from runtara_domain.model import (
         Caller,
+        ChildrenStarted,
         ChildStarted,
         Ending,
         Instance,
         InstanceFilter,
         InstanceSummary,
         NewChild,
+        NewChildren,
         NewInstance,
         Registered,
         Registration,
@@ -92,6 +94,18 @@ class Instances(Protocol):
 
         A successor gets the caller's image and variables, and no parent. If the id is taken,
         nothing is changed. Of concurrent callers one creates the child.
+        """
+        ...
+
+    async def start_children(
+        self, caller: Caller, new: NewChildren, *, when: Condition, at: datetime
+    ) -> ChildrenStarted:
+        """
+        Start children as `start_child` does, and save checkpoints as `Checkpoints.save` does.
+
+        All of this is one step, and all or nothing: if one child's id is another instance's,
+        nothing is changed. A child that exists already, or a checkpoint, stays as it is. The
+        checkpoints are saved in their order.
         """
         ...
 

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
         Checkpoint,
         CheckpointPage,
         CheckpointWrite,
+        ChildrenStarted,
         Event,
         Instance,
         NewChild,
+        NewChildren,
         Pending,
         Registered,
         Registration,
@@ -95,6 +97,16 @@ class Operations(Protocol):
 
         Returns False if the same child exists already. Raises InstanceAlreadyExists if the id is
         another instance's, InvalidInstanceState unless the caller is RUNNING or asleep.
+        """
+        ...
+
+    async def start_children(self, *, caller: Caller, new: NewChildren) -> ChildrenStarted:
+        """
+        Create children of the caller's instance and save checkpoints of it, all or nothing.
+
+        The first state saved under an id stays, as for `save_checkpoint`. Raises
+        InstanceAlreadyExists, which names the child, if an id is another instance's;
+        InvalidInstanceState unless the caller is RUNNING or asleep.
         """
         ...
 

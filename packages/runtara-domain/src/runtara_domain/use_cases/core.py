@@ -14,6 +14,7 @@ from runtara_domain.use_cases.instances import (
     GetInstanceStatus,
     RegisterInstance,
     StartChild,
+    StartChildren,
 )
 from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
 from runtara_domain.use_cases.sleep import SleepDurably
@@ -27,6 +28,7 @@ class Core:
     register_instance: RegisterInstance
     get_instance_status: GetInstanceStatus
     start_child: StartChild
+    start_children: StartChildren
     cancel_child: CancelChild
     save_checkpoint: SaveCheckpoint
     get_checkpoint: GetCheckpoint

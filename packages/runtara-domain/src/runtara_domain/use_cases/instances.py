@@ -12,8 +12,10 @@ from runtara_domain.error import (
 )
 from runtara_domain.model import (
     Caller,
+    ChildrenStarted,
     Instance,
     NewChild,
+    NewChildren,
     Registered,
     Registration,
     Reopened,
@@ -112,6 +114,31 @@ class StartChild:
             raise InstanceAlreadyExists(_taken(caller, child, started.differs_in))
         self.activity.note(caller)
         return started.created
+
+
+@record
+class StartChildren:
+    """
+    Create children of the caller, and save checkpoints of it, in one step.
+
+    Raises InstanceAlreadyExists, which names the child, if an id is another instance's; nothing is
+    stored then.
+    """
+
+    instances: Instances
+    activity: Activity
+    clock: Clock
+
+    async def __call__(self, *, caller: Caller, new: NewChildren) -> ChildrenStarted:
+        started = await self.instances.start_children(
+            caller, new, when=WORKING, at=self.clock.now()
+        )
+        require_admitted(caller, started.before, WORKING, "start children")
+        if started.refused is not None:
+            child = new.children[started.refused]
+            raise InstanceAlreadyExists(_taken(caller, child, started.differs_in))
+        self.activity.note(caller)
+        return started
 
 
 @record

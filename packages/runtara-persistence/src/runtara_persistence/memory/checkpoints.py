@@ -1,6 +1,7 @@
 """Checkpoints in memory."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
@@ -20,7 +21,8 @@ from runtara_domain.model import (
     Sleep,
     Slept,
 )
-from runtara_domain.status import MOVES, Condition, Move, SignalType, State
+from runtara_domain.status import Condition, SignalType, State
+from runtara_persistence.memory import saving
 from runtara_persistence.memory.rows import CheckpointRow, InstanceRow
 from runtara_persistence.memory.store import OnStore, step
 
@@ -33,17 +35,11 @@ class MemoryCheckpoints(OnStore):
         self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
     ) -> Saved:
         row, before = self._store.admitted(caller, when)
-        if row is None:
+        if row is None or before is None:
             return Saved(before)
-        if write.preceding is not None:
-            self._save(row, write.preceding, at)
-        found = self._save(row, write, at)
-        _stir(row, at)
-        is_large = found is not None and len(found.state) > values.MAX_FOUND_STATE_BYTES
-        return Saved(
-            before,
-            kept=None if found is None or is_large else found.state,
-            is_large=is_large,
+        *_, saved = [saving.save(self._store, row, one, before, at) for one in write.in_turn]
+        return replace(
+            saved,
             signal=self._store.pending_signal(caller.instance_id),
             custom_signal=self._store.custom_signal(caller.instance_id, write.checkpoint_id),
         )
@@ -75,7 +71,7 @@ class MemoryCheckpoints(OnStore):
         cancelled = signal is not None and signal.type is SignalType.CANCEL
         is_kept_running = row.state is State.RUNNING and sleep.keep_running
         if (wake_at <= at or cancelled) and not sleep.detach:
-            _stir(row, at)
+            saving.stir(row, at)
         elif not is_kept_running:
             asleep_until = row.sleep_until if row.state is State.ASLEEP else None
             moments = (wake_at, earliest, asleep_until)
@@ -148,32 +144,10 @@ class MemoryCheckpoints(OnStore):
     def _deadline(self, row: InstanceRow, sleep: Sleep, at: datetime) -> datetime:
         found = self._store.checkpoint(row.instance_id, sleep.checkpoint_id)
         if found is None:
-            found = self._insert(row, sleep.checkpoint_id, sleep.state, at)
+            found = saving.insert(self._store, row, sleep.checkpoint_id, sleep.state, at)
         if found.wake_at is None:
             found.wake_at = at + min(sleep.duration, values.MAX_SLEEP)
         return found.wake_at
-
-    def _save(self, row: InstanceRow, write: CheckpointWrite, at: datetime) -> CheckpointRow | None:
-        """Save a checkpoint, unless there is one; return that one."""
-        found = self._store.checkpoint(row.instance_id, write.checkpoint_id)
-        if found is None:
-            self._insert(row, write.checkpoint_id, write.state, at)
-            row.show_life(at)
-        return found
-
-    def _insert(
-        self, row: InstanceRow, checkpoint_id: str, state: bytes, at: datetime
-    ) -> CheckpointRow:
-        new = CheckpointRow(
-            id=self._store.next_id(),
-            instance_id=row.instance_id,
-            checkpoint_id=checkpoint_id,
-            state=state,
-            created_at=at,
-        )
-        self._store.checkpoints[row.instance_id, checkpoint_id] = new
-        row.checkpoint_id = checkpoint_id
-        return new
 
     def _keep_attempt(self, instance_id: str, attempt: RetryAttempt) -> None:
         key = instance_id, attempt.row_id
@@ -214,8 +188,3 @@ class MemoryCheckpoints(OnStore):
             last_attempt_at=max(attempts, default=None),
             wake_at=row.wake_at,
         )
-
-
-def _stir(row: InstanceRow, at: datetime) -> None:
-    if row.state in MOVES[Move.STIR].sources:
-        row.move(MOVES[Move.STIR].target, at)

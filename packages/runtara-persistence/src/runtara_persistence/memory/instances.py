@@ -6,6 +6,7 @@ from datetime import datetime
 from runtara_domain import values
 from runtara_domain.model import (
     Caller,
+    ChildrenStarted,
     ChildStarted,
     Ending,
     Event,
@@ -14,6 +15,7 @@ from runtara_domain.model import (
     InstanceFilter,
     InstanceSummary,
     NewChild,
+    NewChildren,
     NewInstance,
     Registered,
     Registration,
@@ -24,7 +26,7 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State
 from runtara_persistence import records
-from runtara_persistence.memory import launching
+from runtara_persistence.memory import launching, saving
 from runtara_persistence.memory.rows import InstanceRow
 from runtara_persistence.memory.store import OnStore, step
 
@@ -126,6 +128,37 @@ class MemoryInstances(OnStore):
         )
         self._store.put_instance(row)
         return ChildStarted(before, created=True)
+
+    @step
+    def start_children(
+        self, caller: Caller, new: NewChildren, *, when: Condition, at: datetime
+    ) -> ChildrenStarted:
+        parent, before = self._store.admitted(caller, when)
+        if parent is None or before is None:
+            return ChildrenStarted(before)
+        known = [self._store.instances.get(child.child_id) for child in new.children]
+        for place, (row, child) in enumerate(zip(known, new.children, strict=True)):
+            differs_in = () if row is None else _differences(row, parent, child)
+            if differs_in:
+                return ChildrenStarted(before, refused=place, differs_in=differs_in)
+        for row, child in zip(known, new.children, strict=True):
+            if row is None:
+                self._store.put_instance(
+                    InstanceRow(
+                        instance_id=child.child_id,
+                        tenant_id=parent.tenant_id,
+                        created_at=at,
+                        input=child.input,
+                        workflow=child.workflow,
+                        parent_id=parent.instance_id,
+                    )
+                )
+        return ChildrenStarted(
+            before,
+            tuple(row is None for row in known),
+            tuple(saving.save(self._store, parent, write, before, at) for write in new.writes),
+            self._store.pending_signal(caller.instance_id),
+        )
 
     @step
     def input(self, instance_id: str) -> bytes | None:

@@ -19,11 +19,13 @@ from runtara_persistence.transactions.instances import InstanceTransactions
 if TYPE_CHECKING:
     from runtara_domain.model import (
         Caller,
+        ChildrenStarted,
         ChildStarted,
         Ending,
         InstanceFilter,
         InstanceSummary,
         NewChild,
+        NewChildren,
         Registered,
         Registration,
         Report,
@@ -137,6 +139,14 @@ class PostgresInstances(OnDatabase, InstanceTransactions):
             if row["is_known"]:
                 return model.ChildStarted(before, differs_in=rows.differences(row))
             # Another has just created it, in a row this statement couldn't see yet.
+
+    async def start_children(
+        self, caller: Caller, new: NewChildren, *, when: Condition, at: datetime
+    ) -> ChildrenStarted:
+        # Only now: few programs start children.
+        from runtara_persistence.postgres import starting
+
+        return await starting.start(self._database, caller, new, when, at)
 
     async def page(
         self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100

@@ -1,13 +1,20 @@
 """Starts children, and sends parents how their children ended."""
 
 import sqlite3
+from typing import Any
 
-from runtara_domain.model import Caller, ChildStarted, Ending, NewChild, ending_signal
+from runtara_domain.model import (
+    Caller,
+    ChildStarted,
+    Ending,
+    NewChild,
+    ending_signal,
+)
 from runtara_domain.status import Condition, State
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 
-_SQL = queries.load("runtara_persistence.sqlite", "children.sql")
+SQL = queries.load("runtara_persistence.sqlite", "children.sql")
 
 
 def start(
@@ -15,14 +22,22 @@ def start(
 ) -> ChildStarted:
     """Carry out `instances.start_child`."""
     key = {"parent_id": caller.instance_id}
-    row = connection.execute(_SQL["start.find_parent"], key).fetchone()
+    row = connection.execute(SQL["start.find_parent"], key).fetchone()
     if row is None:
         return ChildStarted(before=None)
     tenant_id, *run_state = row
     before = rows.run_state(*run_state)
     if not before.admits(caller, when):
         return ChildStarted(before)
-    asked = {
+    asked = asked_for(caller, child, tenant_id, at)
+    if connection.execute(SQL["start.create"], asked).rowcount == 1:
+        return ChildStarted(before, created=True)
+    return ChildStarted(before, differs_in=differences(connection, asked))
+
+
+def asked_for(caller: Caller, child: NewChild, tenant_id: str, at: str) -> dict[str, Any]:
+    """Return the parameters of the statements that start a child."""
+    return {
         "child_id": child.child_id,
         "tenant_id": tenant_id,
         "parent_id": caller.instance_id,
@@ -31,12 +46,13 @@ def start(
         "is_successor": child.is_successor,
         "at": at,
     }
-    if connection.execute(_SQL["start.create"], asked).rowcount == 1:
-        return ChildStarted(before, created=True)
-    same = connection.execute(_SQL["start.compare"], asked).fetchone()
+
+
+def differences(connection: sqlite3.Connection, asked: dict[str, Any]) -> tuple[str, ...]:
+    """Name the fields in which an instance differs from the child that is asked for."""
+    same = connection.execute(SQL["start.compare"], asked).fetchone()
     names = ("parent", "workflow", "input")
-    differs_in = tuple(name for name, is_same in zip(names, same, strict=True) if not is_same)
-    return ChildStarted(before, differs_in=differs_in)
+    return tuple(name for name, is_same in zip(names, same, strict=True) if not is_same)
 
 
 def tell_parent(
@@ -55,7 +71,7 @@ def tell_parent(
     if parent_id is None:
         return
     key = {"child_id": child_id, "parent_id": parent_id}
-    row = connection.execute(_SQL["ended.find_parent"], key).fetchone()
+    row = connection.execute(SQL["ended.find_parent"], key).fetchone()
     parent = None if row is None else rows.state(*row)
     if parent is None or parent.is_final:
         return
@@ -66,8 +82,8 @@ def tell_parent(
         "payload": payload,
         "at": at,
     }
-    is_first = connection.execute(_SQL["ended.put"], told).rowcount == 1
+    is_first = connection.execute(SQL["ended.put"], told).rowcount == 1
     if is_first and parent is State.ASLEEP:
-        connection.execute(_SQL["ended.make_due"], told)
+        connection.execute(SQL["ended.make_due"], told)
     if is_first:
         heard.append(parent_id)

@@ -12,7 +12,7 @@ from runtara_domain import values
 from runtara_domain.model import Registered
 from runtara_domain.status import MOVES, Move
 from runtara_persistence import queries, records, stored
-from runtara_persistence.sqlite import children, moves, rows
+from runtara_persistence.sqlite import children, moves, rows, starting
 from runtara_persistence.sqlite.database import OnDatabase, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
 from runtara_persistence.sqlite.transactor import run_transaction
@@ -22,11 +22,13 @@ from runtara_persistence.transactions.moves import supersede
 if TYPE_CHECKING:
     from runtara_domain.model import (
         Caller,
+        ChildrenStarted,
         ChildStarted,
         Ending,
         InstanceFilter,
         InstanceSummary,
         NewChild,
+        NewChildren,
         Registration,
         Report,
         RunState,
@@ -141,6 +143,18 @@ class SqliteInstances(OnDatabase, InstanceTransactions):
         at: datetime,
     ) -> ChildStarted:
         return children.start(connection, caller, child, when, to_text(at))
+
+    @write("start children")
+    def start_children(
+        self,
+        connection: sqlite3.Connection,
+        caller: Caller,
+        new: NewChildren,
+        *,
+        when: Condition,
+        at: datetime,
+    ) -> ChildrenStarted:
+        return starting.start(connection, caller, new, when, at)
 
     @read("list instances")
     def page(

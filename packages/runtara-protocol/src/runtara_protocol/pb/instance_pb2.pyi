@@ -67,7 +67,7 @@ class RegisterInstanceRequest(_message.Message):
     def __init__(self, instance_id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., continue_run: _Optional[int] = ..., workflow: _Optional[str] = ..., code_version: _Optional[str] = ..., launch_id: _Optional[str] = ..., look: _Optional[bool] = ...) -> None: ...
 
 class RegisterInstanceResponse(_message.Message):
-    __slots__ = ("success", "error", "run", "code", "input", "checkpoints", "pending_signal", "knows_preceding")
+    __slots__ = ("success", "error", "run", "code", "input", "checkpoints", "pending_signal", "knows_preceding", "knows_children")
     SUCCESS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +76,7 @@ class RegisterInstanceResponse(_message.Message):
     CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
     PENDING_SIGNAL_FIELD_NUMBER: _ClassVar[int]
     KNOWS_PRECEDING_FIELD_NUMBER: _ClassVar[int]
+    KNOWS_CHILDREN_FIELD_NUMBER: _ClassVar[int]
     success: bool
     error: str
     run: int
@@ -84,7 +85,8 @@ class RegisterInstanceResponse(_message.Message):
     checkpoints: ListCheckpointsResponse
     pending_signal: Signal
     knows_preceding: bool
-    def __init__(self, success: _Optional[bool] = ..., error: _Optional[str] = ..., run: _Optional[int] = ..., code: _Optional[str] = ..., input: _Optional[bytes] = ..., checkpoints: _Optional[_Union[ListCheckpointsResponse, _Mapping]] = ..., pending_signal: _Optional[_Union[Signal, _Mapping]] = ..., knows_preceding: _Optional[bool] = ...) -> None: ...
+    knows_children: bool
+    def __init__(self, success: _Optional[bool] = ..., error: _Optional[str] = ..., run: _Optional[int] = ..., code: _Optional[str] = ..., input: _Optional[bytes] = ..., checkpoints: _Optional[_Union[ListCheckpointsResponse, _Mapping]] = ..., pending_signal: _Optional[_Union[Signal, _Mapping]] = ..., knows_preceding: _Optional[bool] = ..., knows_children: _Optional[bool] = ...) -> None: ...
 
 class CheckpointRequest(_message.Message):
     __slots__ = ("instance_id", "checkpoint_id", "state", "preceding")
@@ -338,6 +340,44 @@ class StartChildResponse(_message.Message):
     created: bool
     def __init__(self, created: _Optional[bool] = ...) -> None: ...
 
+class StartChildrenRequest(_message.Message):
+    __slots__ = ("instance_id", "children", "checkpoints")
+    INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    CHILDREN_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
+    instance_id: str
+    children: _containers.RepeatedCompositeFieldContainer[ChildToStart]
+    checkpoints: _containers.RepeatedCompositeFieldContainer[PrecedingCheckpoint]
+    def __init__(self, instance_id: _Optional[str] = ..., children: _Optional[_Iterable[_Union[ChildToStart, _Mapping]]] = ..., checkpoints: _Optional[_Iterable[_Union[PrecedingCheckpoint, _Mapping]]] = ...) -> None: ...
+
+class ChildToStart(_message.Message):
+    __slots__ = ("child_id", "workflow", "input")
+    CHILD_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    child_id: str
+    workflow: str
+    input: bytes
+    def __init__(self, child_id: _Optional[str] = ..., workflow: _Optional[str] = ..., input: _Optional[bytes] = ...) -> None: ...
+
+class StartChildrenResponse(_message.Message):
+    __slots__ = ("children", "checkpoints", "pending_signal")
+    CHILDREN_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    children: _containers.RepeatedCompositeFieldContainer[StartChildResponse]
+    checkpoints: _containers.RepeatedCompositeFieldContainer[StoredCheckpoint]
+    pending_signal: Signal
+    def __init__(self, children: _Optional[_Iterable[_Union[StartChildResponse, _Mapping]]] = ..., checkpoints: _Optional[_Iterable[_Union[StoredCheckpoint, _Mapping]]] = ..., pending_signal: _Optional[_Union[Signal, _Mapping]] = ...) -> None: ...
+
+class StoredCheckpoint(_message.Message):
+    __slots__ = ("found", "state")
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    found: bool
+    state: bytes
+    def __init__(self, found: _Optional[bool] = ..., state: _Optional[bytes] = ...) -> None: ...
+
 class CancelChildRequest(_message.Message):
     __slots__ = ("instance_id", "child_id")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -361,7 +401,7 @@ class RpcError(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class RpcRequest(_message.Message):
-    __slots__ = ("register_instance", "sleep", "instance_event", "instance_event_batch", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "signal_ack", "retry_attempt", "list_checkpoints", "start_child", "cancel_child", "checkpoint_after")
+    __slots__ = ("register_instance", "sleep", "instance_event", "instance_event_batch", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "signal_ack", "retry_attempt", "list_checkpoints", "start_child", "cancel_child", "checkpoint_after", "start_children")
     REGISTER_INSTANCE_FIELD_NUMBER: _ClassVar[int]
     SLEEP_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_EVENT_FIELD_NUMBER: _ClassVar[int]
@@ -376,6 +416,7 @@ class RpcRequest(_message.Message):
     START_CHILD_FIELD_NUMBER: _ClassVar[int]
     CANCEL_CHILD_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_AFTER_FIELD_NUMBER: _ClassVar[int]
+    START_CHILDREN_FIELD_NUMBER: _ClassVar[int]
     register_instance: RegisterInstanceRequest
     sleep: SleepRequest
     instance_event: InstanceEvent
@@ -390,10 +431,11 @@ class RpcRequest(_message.Message):
     start_child: StartChildRequest
     cancel_child: CancelChildRequest
     checkpoint_after: CheckpointRequest
-    def __init__(self, register_instance: _Optional[_Union[RegisterInstanceRequest, _Mapping]] = ..., sleep: _Optional[_Union[SleepRequest, _Mapping]] = ..., instance_event: _Optional[_Union[InstanceEvent, _Mapping]] = ..., instance_event_batch: _Optional[_Union[InstanceEventBatch, _Mapping]] = ..., get_instance_status: _Optional[_Union[GetInstanceStatusRequest, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., get_checkpoint: _Optional[_Union[GetCheckpointRequest, _Mapping]] = ..., poll_signals: _Optional[_Union[PollSignalsRequest, _Mapping]] = ..., signal_ack: _Optional[_Union[SignalAck, _Mapping]] = ..., retry_attempt: _Optional[_Union[RetryAttemptEvent, _Mapping]] = ..., list_checkpoints: _Optional[_Union[ListCheckpointsRequest, _Mapping]] = ..., start_child: _Optional[_Union[StartChildRequest, _Mapping]] = ..., cancel_child: _Optional[_Union[CancelChildRequest, _Mapping]] = ..., checkpoint_after: _Optional[_Union[CheckpointRequest, _Mapping]] = ...) -> None: ...
+    start_children: StartChildrenRequest
+    def __init__(self, register_instance: _Optional[_Union[RegisterInstanceRequest, _Mapping]] = ..., sleep: _Optional[_Union[SleepRequest, _Mapping]] = ..., instance_event: _Optional[_Union[InstanceEvent, _Mapping]] = ..., instance_event_batch: _Optional[_Union[InstanceEventBatch, _Mapping]] = ..., get_instance_status: _Optional[_Union[GetInstanceStatusRequest, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., get_checkpoint: _Optional[_Union[GetCheckpointRequest, _Mapping]] = ..., poll_signals: _Optional[_Union[PollSignalsRequest, _Mapping]] = ..., signal_ack: _Optional[_Union[SignalAck, _Mapping]] = ..., retry_attempt: _Optional[_Union[RetryAttemptEvent, _Mapping]] = ..., list_checkpoints: _Optional[_Union[ListCheckpointsRequest, _Mapping]] = ..., start_child: _Optional[_Union[StartChildRequest, _Mapping]] = ..., cancel_child: _Optional[_Union[CancelChildRequest, _Mapping]] = ..., checkpoint_after: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., start_children: _Optional[_Union[StartChildrenRequest, _Mapping]] = ...) -> None: ...
 
 class RpcResponse(_message.Message):
-    __slots__ = ("register_instance", "sleep", "instance_event", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "error", "list_checkpoints", "start_child", "cancel_child")
+    __slots__ = ("register_instance", "sleep", "instance_event", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "error", "list_checkpoints", "start_child", "cancel_child", "start_children")
     REGISTER_INSTANCE_FIELD_NUMBER: _ClassVar[int]
     SLEEP_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_EVENT_FIELD_NUMBER: _ClassVar[int]
@@ -405,6 +447,7 @@ class RpcResponse(_message.Message):
     LIST_CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
     START_CHILD_FIELD_NUMBER: _ClassVar[int]
     CANCEL_CHILD_FIELD_NUMBER: _ClassVar[int]
+    START_CHILDREN_FIELD_NUMBER: _ClassVar[int]
     register_instance: RegisterInstanceResponse
     sleep: SleepResponse
     instance_event: InstanceEventResponse
@@ -416,4 +459,5 @@ class RpcResponse(_message.Message):
     list_checkpoints: ListCheckpointsResponse
     start_child: StartChildResponse
     cancel_child: CancelChildResponse
-    def __init__(self, register_instance: _Optional[_Union[RegisterInstanceResponse, _Mapping]] = ..., sleep: _Optional[_Union[SleepResponse, _Mapping]] = ..., instance_event: _Optional[_Union[InstanceEventResponse, _Mapping]] = ..., get_instance_status: _Optional[_Union[GetInstanceStatusResponse, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointResponse, _Mapping]] = ..., get_checkpoint: _Optional[_Union[GetCheckpointResponse, _Mapping]] = ..., poll_signals: _Optional[_Union[PollSignalsResponse, _Mapping]] = ..., error: _Optional[_Union[RpcError, _Mapping]] = ..., list_checkpoints: _Optional[_Union[ListCheckpointsResponse, _Mapping]] = ..., start_child: _Optional[_Union[StartChildResponse, _Mapping]] = ..., cancel_child: _Optional[_Union[CancelChildResponse, _Mapping]] = ...) -> None: ...
+    start_children: StartChildrenResponse
+    def __init__(self, register_instance: _Optional[_Union[RegisterInstanceResponse, _Mapping]] = ..., sleep: _Optional[_Union[SleepResponse, _Mapping]] = ..., instance_event: _Optional[_Union[InstanceEventResponse, _Mapping]] = ..., get_instance_status: _Optional[_Union[GetInstanceStatusResponse, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointResponse, _Mapping]] = ..., get_checkpoint: _Optional[_Union[GetCheckpointResponse, _Mapping]] = ..., poll_signals: _Optional[_Union[PollSignalsResponse, _Mapping]] = ..., error: _Optional[_Union[RpcError, _Mapping]] = ..., list_checkpoints: _Optional[_Union[ListCheckpointsResponse, _Mapping]] = ..., start_child: _Optional[_Union[StartChildResponse, _Mapping]] = ..., cancel_child: _Optional[_Union[CancelChildResponse, _Mapping]] = ..., start_children: _Optional[_Union[StartChildrenResponse, _Mapping]] = ...) -> None: ...

@@ -1,6 +1,13 @@
 """Registering instances, reading their status, and starting children."""
 
-from runtara_domain.model import Caller, NewChild, Registered, Registration
+from runtara_domain.model import (
+    Caller,
+    CheckpointWrite,
+    NewChild,
+    NewChildren,
+    Registered,
+    Registration,
+)
 from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
@@ -31,7 +38,13 @@ async def register_instance(
             launch_id=message.launch_id if message.HasField("launch_id") else None,
         ),
     )
-    answer = pb.RegisterInstanceResponse(success=True, run=registered.run, input=registered.input)
+    answer = pb.RegisterInstanceResponse(
+        success=True,
+        run=registered.run,
+        input=registered.input,
+        # Not sent to clients that don't know the field.
+        knows_children=message.look,
+    )
     if message.look:
         await _look(core, request, answer, message.instance_id, registered)
     return pb.RpcResponse(register_instance=answer)
@@ -93,6 +106,21 @@ async def start_child(
         ),
     )
     return pb.RpcResponse(start_child=pb.StartChildResponse(created=created))
+
+
+async def start_children(
+    core: Operations, request: Request, message: pb.StartChildrenRequest
+) -> pb.RpcResponse:
+    """Create children of an instance, and save checkpoints of it, all or nothing."""
+    new = NewChildren(
+        tuple(
+            NewChild(one.child_id, one.workflow, one.input if one.HasField("input") else None)
+            for one in message.children
+        ),
+        tuple(CheckpointWrite(one.checkpoint_id, one.state) for one in message.checkpoints),
+    )
+    started = await core.start_children(caller=request.session.caller(message.instance_id), new=new)
+    return pb.RpcResponse(start_children=translation.children_started(message.instance_id, started))
 
 
 async def cancel_child(

@@ -10,6 +10,7 @@ from runtara_domain.error import InvalidValue
 from runtara_domain.model import (
     CheckpointEntry,
     CheckpointPage,
+    ChildrenStarted,
     EventType,
     Instance,
     Pending,
@@ -23,6 +24,8 @@ from runtara_protocol.pb import instance_pb2 as pb
 # The most bytes that tag and length add to a field of the answer, or to the answer itself.
 _AROUND = 16
 _ROOM = MAX_PAYLOAD - _AROUND
+_MOST_FOUND = 64 * 1024
+"""Bytes of states that the answer to `start_children` has."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -167,6 +170,23 @@ def saved(instance_id: str, checkpoint_id: str, outcome: Saved) -> pb.Checkpoint
     custom = custom_signal(checkpoint_id, outcome.custom_signal)
     if custom is not None and _has_room(response, custom):
         response.custom_signal.CopyFrom(custom)
+    pending = signal(instance_id, outcome.signal)
+    if pending is not None and _has_room(response, pending):
+        response.pending_signal.CopyFrom(pending)
+    return response
+
+
+def children_started(instance_id: str, outcome: ChildrenStarted) -> pb.StartChildrenResponse:
+    """Describe children that were started; states that are too many are left out."""
+    response = pb.StartChildrenResponse(
+        children=[pb.StartChildResponse(created=created) for created in outcome.created]
+    )
+    room = _MOST_FOUND
+    for saved in outcome.saved:
+        stored = response.checkpoints.add(found=saved.is_found)
+        if saved.kept is not None and len(saved.kept) <= room:
+            room -= len(saved.kept)
+            stored.state = saved.kept
     pending = signal(instance_id, outcome.signal)
     if pending is not None and _has_room(response, pending):
         response.pending_signal.CopyFrom(pending)

@@ -32,6 +32,7 @@ from runtara_domain.use_cases.instances import (
     GetInstanceStatus,
     RegisterInstance,
     StartChild,
+    StartChildren,
 )
 from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
 from runtara_domain.use_cases.sleep import SleepDurably
@@ -106,6 +107,7 @@ class EmbeddedCore:
             register_instance=RegisterInstance(stored.instances, slots, waits, clock),
             get_instance_status=GetInstanceStatus(stored.instances, activity),
             start_child=StartChild(stored.instances, activity, clock),
+            start_children=StartChildren(stored.instances, activity, clock),
             cancel_child=CancelChild(stored.instances, stored.signals, activity, clock),
             save_checkpoint=SaveCheckpoint(stored.checkpoints, activity, clock),
             get_checkpoint=GetCheckpoint(stored.checkpoints, stored.instances, activity),

@@ -32,6 +32,16 @@ FROM instances AS c
 CROSS JOIN instances AS p ON p.instance_id = :parent_id
 WHERE c.instance_id = :child_id;
 
+-- name: start.known
+SELECT instance_id
+FROM instances
+WHERE instance_id IN (SELECT value FROM json_each(:ids));
+
+-- name: start.signal
+SELECT signal_type, payload
+FROM pending_signals
+WHERE instance_id = :parent_id AND acknowledged_at IS NULL;
+
 -- name: ended.find_parent
 SELECT p.status, p.sleep_until
 FROM instances AS c
