@@ -153,6 +153,7 @@ def test_the_oneofs_have_googles_numbers(way: str) -> None:
 
     requests = {number: message for message, number in envelope.REQUESTS.items()}
     requests[envelope.CHECKPOINT_AFTER] = messages.CheckpointRequest
+    requests[envelope.SAVE_TOGETHER] = messages.CheckpointRequest
     ours = {"request": requests, "response": envelope.RESPONSES}
     assert {number: message.__name__ for number, message in ours[way].items()} == expected
 

@@ -308,6 +308,27 @@ async def test_of_two_checkpoints_the_one_that_is_taken_stays(
     } | {taken: Checkpoint(taken, b"earlier", EARLIER)}
 
 
+async def test_many_checkpoints_are_saved_in_their_order(
+    persistence: Persistence, database: Database
+) -> None:
+    """Those whose ids are taken stay; another save at the same time has an outcome of its own."""
+    await put_instance(database, State.RUNNING)
+    await persistence.checkpoints.save(ME, write("b", b"earlier"), when=WORKING, at=EARLIER)
+    together = CheckpointWrite.together([(name, b"new") for name in "abcd"])
+
+    saved, other = await asyncio.gather(
+        persistence.checkpoints.save(ME, together, when=WORKING, at=START),
+        persistence.checkpoints.save(ME, write("e"), when=WORKING, at=START),
+    )
+
+    assert not saved.is_found
+    assert not other.is_found
+    assert [one for one in await saved_ids(persistence) if one != "e"] == ["b", "a", "c", "d"]
+    assert await persistence.checkpoints.get("i", "b") == Checkpoint("b", b"earlier", EARLIER)
+    again = await persistence.checkpoints.save(ME, together, when=WORKING, at=START)
+    assert again.kept == b"new"
+
+
 async def test_an_instance_that_admits_no_checkpoint_gets_no_preceding_one(
     persistence: Persistence, database: Database
 ) -> None:

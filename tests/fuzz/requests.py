@@ -38,6 +38,14 @@ VALID = [
                 preceding=pb.PrecedingCheckpoint(checkpoint_id="c-0", state=b"first"),
             )
         ),
+        pb.RpcRequest(
+            save_together=pb.CheckpointRequest(
+                instance_id=ID,
+                checkpoint_id="c-3",
+                state=b"state",
+                more_preceding=[pb.PrecedingCheckpoint(checkpoint_id="c-0", state=b"first")],
+            )
+        ),
         pb.RpcRequest(get_checkpoint=pb.GetCheckpointRequest(instance_id=ID, checkpoint_id="c-1")),
         pb.RpcRequest(list_checkpoints=pb.ListCheckpointsRequest(instance_id=ID, limit=10)),
         pb.RpcRequest(

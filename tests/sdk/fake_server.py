@@ -34,6 +34,7 @@ DEFAULTS = {
     ),
     "checkpoint": RpcResponse(checkpoint=CheckpointResponse(found=False)),
     "checkpoint_after": RpcResponse(checkpoint=CheckpointResponse(found=False)),
+    "save_together": RpcResponse(checkpoint=CheckpointResponse(found=False)),
     "get_checkpoint": RpcResponse(get_checkpoint=GetCheckpointResponse(found=False)),
     "instance_event": RpcResponse(instance_event=InstanceEventResponse(success=True)),
     "get_instance_status": RpcResponse(get_instance_status=GetInstanceStatusResponse()),

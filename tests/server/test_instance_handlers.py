@@ -141,6 +141,7 @@ async def test_a_registration_tells_what_a_run_reads_first(
     blank = await wire.register("new", look=True)
 
     assert (answer.knows_preceding, answer.knows_children) == (True, True)
+    assert answer.knows_together
     assert blank.pending_signal.payload == b"p"
     told = [(entry.checkpoint_id, entry.state) for entry in answer.checkpoints.checkpoints]
     assert told == [(f"step {number}", b"state") for number in range(32)]
@@ -158,6 +159,26 @@ async def test_a_registration_reads_no_large_states(wire: Wire, size: int, is_to
 
     assert answer.HasField("checkpoints") == is_told
     assert answer.knows_children
+
+
+async def test_a_checkpoint_brings_many_that_precede_it(wire: Wire) -> None:
+    """They are saved in their order, up to a hundred of them."""
+
+    def asked(count: int) -> pb.RpcRequest:
+        before = [
+            pb.PrecedingCheckpoint(checkpoint_id=str(number), state=b"s") for number in range(count)
+        ]
+        last = pb.CheckpointRequest(instance_id="i", checkpoint_id="last", more_preceding=before)
+        return pb.RpcRequest(save_together=last)
+
+    refused = await wire.ask(asked(101))
+    assert refused.error.code == "VALIDATION_ERROR"
+    assert "takes at most 100 checkpoints, got 101" in refused.error.message
+
+    assert (await wire.ask(asked(100))).checkpoint == pb.CheckpointResponse()
+    saved = (await wire.register("i", look=True)).checkpoints.checkpoints
+    assert [one.checkpoint_id for one in saved] == [str(number) for number in range(32)]
+    assert (await wire.read("i", "last")).found
 
 
 async def test_a_checkpoint_brings_one_that_precedes_it(wire: Wire) -> None:

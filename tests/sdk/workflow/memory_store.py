@@ -1,7 +1,7 @@
 """A core in memory, whose instance can be run again and again, and which can die at any call."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from runtara_sdk import SignalType
 from runtara_sdk.errors import InstanceAlreadyExists, InvalidInstanceState
 from runtara_sdk.workflow import Ended, Outcome, Workflow, execute
-from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
+from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved, State
 from runtara_sdk.workflow.errors import Superseded
 
 
@@ -99,11 +99,9 @@ class MemoryStore:
     async def ended(self) -> Ended | None:
         return self._core.ended
 
-    async def save(
-        self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
-    ) -> Saved:
-        if preceding is not None:
-            await MemoryStore.save(self, *preceding)
+    async def save(self, key: str, state: bytes, preceding: Sequence[State] = ()) -> Saved:
+        for each in preceding:
+            await MemoryStore.save(self, *each)
         await self._before(f"save {key}")
         kept = self._core.states.setdefault(key, state)
         await self._after(f"save {key}")

@@ -1,6 +1,7 @@
 """What asyncio.gather leaves under way, and which error it raises, are the same on every replay."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 from tests.sdk.workflow.memory_store import Core, MemoryStore, life, lives
@@ -20,7 +21,7 @@ from runtara_sdk import (
     workflow,
 )
 from runtara_sdk.workflow import execute
-from runtara_sdk.workflow.engine.store import Saved
+from runtara_sdk.workflow.engine.store import Saved, State
 
 
 class Declined(Exception):
@@ -210,9 +211,7 @@ async def test_a_task_that_is_cancelled_while_it_fails_keeps_no_other_waiting() 
     saving = asyncio.Event()
 
     class Slow(MemoryStore):
-        async def save(
-            self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
-        ) -> Saved:
+        async def save(self, key: str, state: bytes, preceding: Sequence[State] = ()) -> Saved:
             if key == "decline#1" and not saving.is_set():
                 saving.set()
                 await asyncio.get_running_loop().create_future()

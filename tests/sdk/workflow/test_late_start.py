@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from runtara_sdk.workflow import (
 )
 from runtara_sdk.workflow.engine.observer import Event, Recorded, RunBegun, RunEnded, StepBegun
 from runtara_sdk.workflow.engine.records import Kind
-from runtara_sdk.workflow.engine.store import Saved
+from runtara_sdk.workflow.engine.store import Saved, State
 from runtara_sdk.workflow.errors import OtherInput
 
 
@@ -117,10 +117,8 @@ class Watched(MemoryStore):
         self.losing = asyncio.Event()
         self._lost = lost
 
-    async def save(
-        self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
-    ) -> Saved:
-        self.saves.append((key, preceding and preceding[0]))
+    async def save(self, key: str, state: bytes, preceding: Sequence[State] = ()) -> Saved:
+        self.saves.append((key, preceding[0][0] if preceding else None))
         if key == self._lost and not self.losing.is_set():
             self.losing.set()
             await asyncio.get_running_loop().create_future()
@@ -133,9 +131,7 @@ async def test_of_many_saves_at_once_the_first_brings_it() -> None:
     under_way = most = 0
 
     class Counted(Watched):
-        async def save(
-            self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
-        ) -> Saved:
+        async def save(self, key: str, state: bytes, preceding: Sequence[State] = ()) -> Saved:
             nonlocal under_way, most
             under_way += 1
             most = max(most, under_way)
@@ -187,10 +183,8 @@ async def test_an_outage_of_the_first_save_ends_the_run_without_the_others() -> 
     mine = core()
 
     class Away(Watched):
-        async def save(
-            self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
-        ) -> Saved:
-            self.saves.append((key, preceding and preceding[0]))
+        async def save(self, key: str, state: bytes, preceding: Sequence[State] = ()) -> Saved:
+            self.saves.append((key, preceding[0][0] if preceding else None))
             await asyncio.sleep(0)
             raise CoreUnavailable("away")
 

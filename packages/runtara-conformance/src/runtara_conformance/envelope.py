@@ -23,6 +23,9 @@ REQUESTS: dict[type[Message], int] = {
 CHECKPOINT_AFTER = 103
 """The number of a `CheckpointRequest` with `preceding`."""
 
+SAVE_TOGETHER = 104
+"""The number of a `CheckpointRequest` with `more_preceding`."""
+
 RESPONSES: dict[int, type[Message]] = {
     1: messages.RegisterInstanceResponse,
     4: messages.SleepResponse,
@@ -42,8 +45,11 @@ RESPONSES: dict[int, type[Message]] = {
 def wrap(request: Message) -> bytes:
     """Write the RpcRequest that carries this message."""
     number = REQUESTS[type(request)]
-    if isinstance(request, messages.CheckpointRequest) and request.preceding is not None:
-        number = CHECKPOINT_AFTER
+    if isinstance(request, messages.CheckpointRequest):
+        if request.more_preceding:
+            number = SAVE_TOGETHER
+        elif request.preceding is not None:
+            number = CHECKPOINT_AFTER
     return protobuf.encode([(number, request.encode())])
 
 

@@ -100,13 +100,14 @@ class CheckpointRequest(Message):
     """
     Save a state under an id, or get the one that was saved first.
 
-    With `preceding` it is the operation `checkpoint_after`.
+    With `preceding` it is the operation `checkpoint_after`, with `more_preceding` `save_together`.
     """
 
     instance_id: str = text(1)
     checkpoint_id: str = text(2)
     state: bytes = binary(3)
     preceding: PrecedingCheckpoint | None = opt_message(100, PrecedingCheckpoint)
+    more_preceding: tuple[PrecedingCheckpoint, ...] = repeated_message(101, PrecedingCheckpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +286,7 @@ class RegisterInstanceResponse(Message):
     checkpoints: ListCheckpointsResponse | None = opt_message(103, ListCheckpointsResponse)
     pending_signal: Signal | None = opt_message(104, Signal)
     knows_preceding: bool = boolean(105)
+    knows_together: bool = boolean(106)
     knows_children: bool = boolean(107)
 
 

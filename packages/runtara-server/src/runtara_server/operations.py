@@ -40,6 +40,7 @@ OPERATIONS: OperationTable[Operations, Request, pb.RpcResponse] = OperationTable
             "cancel_child": instances.cancel_child,
             "checkpoint": checkpoints.checkpoint,
             "checkpoint_after": checkpoints.checkpoint,
+            "save_together": checkpoints.checkpoint,
             "get_checkpoint": checkpoints.get_checkpoint,
             "list_checkpoints": checkpoints.list_checkpoints,
             "sleep": checkpoints.sleep,

@@ -11,6 +11,7 @@ from runtara_conformance.messages import (
     Status,
 )
 from runtara_conformance.rule import Noun, Tier
+from runtara_conformance.rules.lists import page
 from runtara_conformance.subject import Server
 
 rule = Noun("checkpoints", Tier.SLICE)
@@ -196,3 +197,28 @@ async def what_precedes_is_saved_first(server: Server) -> None:
         await one.finds("a", b"1")
         await one.finds("b", b"2")
         same("the pointer", (await one.status()).checkpoint_id, "b")
+
+
+@extension("`save_together` saves all of `more_preceding` first, in their order")
+async def what_is_saved_together_is_in_order(server: Server) -> None:
+    async with server.instance() as one:
+        await one.saves("b", b"earlier")
+        before = tuple(PrecedingCheckpoint(name, name.encode()) for name in "abc")
+        for found in (False, True):
+            asked = CheckpointRequest(one.id, "last", b"1", more_preceding=before)
+            same("found", answered(await one.ask(asked), CheckpointResponse).found, found)
+        names = [entry.checkpoint_id for entry in (await page(one)).checkpoints]
+        same("the checkpoints", names, ["b", "a", "c", "last"])
+        await one.finds("b", b"earlier")
+        same("the pointer", (await one.status()).checkpoint_id, "last")
+
+
+@extension("`save_together` with a bad checkpoint saves none")
+async def of_what_is_refused_together_nothing_is_saved(server: Server) -> None:
+    async with server.instance() as one:
+        for before in ([("a", b""), ("", b"")], [("a", b""), ("a", b"")], [("a", b""), ("z", b"")]):
+            asked = CheckpointRequest(
+                one.id, "z", more_preceding=tuple(PrecedingCheckpoint(*each) for each in before)
+            )
+            refused(await one.ask(asked), "VALIDATION_ERROR")
+        same("found", (await one.get("a")).found, False)

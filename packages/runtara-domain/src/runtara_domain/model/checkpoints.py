@@ -24,15 +24,35 @@ class CheckpointWrite:
     state: bytes
     preceding: "CheckpointWrite | None" = None
 
+    @classmethod
+    def together(cls, states: Sequence[tuple[str, bytes]]) -> "CheckpointWrite":
+        """
+        Build the write of these checkpoint ids and states, in their order.
+
+        Raises InvalidValue for more than `values.MAX_PRECEDING` before the last.
+        """
+        first, *others = states
+        if len(others) > values.MAX_PRECEDING:
+            raise InvalidValue(
+                f"preceding: takes at most {values.MAX_PRECEDING} checkpoints, got {len(others)}"
+            )
+        write = cls(*first)
+        for checkpoint_id, state in others:
+            write = cls(checkpoint_id, state, write)
+        return write
+
     @property
     def in_turn(self) -> "tuple[CheckpointWrite, ...]":
         """The writes in their order."""
-        return (self,) if self.preceding is None else (*self.preceding.in_turn, self)
+        found = [self]
+        while (earlier := found[-1].preceding) is not None:
+            found.append(earlier)
+        return tuple(reversed(found))
 
     @property
     def size(self) -> int:
         """The bytes of the states."""
-        return len(self.state) + (0 if self.preceding is None else self.preceding.size)
+        return sum(len(one.state) for one in self.in_turn)
 
     def __post_init__(self) -> None:
         values.check_new_checkpoint_id("checkpoint_id", self.checkpoint_id)

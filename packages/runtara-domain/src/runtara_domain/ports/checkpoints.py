@@ -43,7 +43,8 @@ class Checkpoints(Protocol):
         claim are cleared. All of this is one step. An audit row of a retry attempt is no
         checkpoint. An instance that does not admit the caller is left unchanged.
 
-        `write.preceding` is saved before, unless its id is taken; the outcome does not tell of it.
+        What precedes `write` is saved before it, in order and each unless its id is taken; the
+        outcome does not tell of it.
         A failure in between may leave it saved alone, but never `write` without it.
         """
         ...

@@ -67,7 +67,7 @@ class RegisterInstanceRequest(_message.Message):
     def __init__(self, instance_id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., continue_run: _Optional[int] = ..., workflow: _Optional[str] = ..., code_version: _Optional[str] = ..., launch_id: _Optional[str] = ..., look: _Optional[bool] = ...) -> None: ...
 
 class RegisterInstanceResponse(_message.Message):
-    __slots__ = ("success", "error", "run", "code", "input", "checkpoints", "pending_signal", "knows_preceding", "knows_children")
+    __slots__ = ("success", "error", "run", "code", "input", "checkpoints", "pending_signal", "knows_preceding", "knows_together", "knows_children")
     SUCCESS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +76,7 @@ class RegisterInstanceResponse(_message.Message):
     CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
     PENDING_SIGNAL_FIELD_NUMBER: _ClassVar[int]
     KNOWS_PRECEDING_FIELD_NUMBER: _ClassVar[int]
+    KNOWS_TOGETHER_FIELD_NUMBER: _ClassVar[int]
     KNOWS_CHILDREN_FIELD_NUMBER: _ClassVar[int]
     success: bool
     error: str
@@ -85,20 +86,23 @@ class RegisterInstanceResponse(_message.Message):
     checkpoints: ListCheckpointsResponse
     pending_signal: Signal
     knows_preceding: bool
+    knows_together: bool
     knows_children: bool
-    def __init__(self, success: _Optional[bool] = ..., error: _Optional[str] = ..., run: _Optional[int] = ..., code: _Optional[str] = ..., input: _Optional[bytes] = ..., checkpoints: _Optional[_Union[ListCheckpointsResponse, _Mapping]] = ..., pending_signal: _Optional[_Union[Signal, _Mapping]] = ..., knows_preceding: _Optional[bool] = ..., knows_children: _Optional[bool] = ...) -> None: ...
+    def __init__(self, success: _Optional[bool] = ..., error: _Optional[str] = ..., run: _Optional[int] = ..., code: _Optional[str] = ..., input: _Optional[bytes] = ..., checkpoints: _Optional[_Union[ListCheckpointsResponse, _Mapping]] = ..., pending_signal: _Optional[_Union[Signal, _Mapping]] = ..., knows_preceding: _Optional[bool] = ..., knows_together: _Optional[bool] = ..., knows_children: _Optional[bool] = ...) -> None: ...
 
 class CheckpointRequest(_message.Message):
-    __slots__ = ("instance_id", "checkpoint_id", "state", "preceding")
+    __slots__ = ("instance_id", "checkpoint_id", "state", "preceding", "more_preceding")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PRECEDING_FIELD_NUMBER: _ClassVar[int]
+    MORE_PRECEDING_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     checkpoint_id: str
     state: bytes
     preceding: PrecedingCheckpoint
-    def __init__(self, instance_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., state: _Optional[bytes] = ..., preceding: _Optional[_Union[PrecedingCheckpoint, _Mapping]] = ...) -> None: ...
+    more_preceding: _containers.RepeatedCompositeFieldContainer[PrecedingCheckpoint]
+    def __init__(self, instance_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., state: _Optional[bytes] = ..., preceding: _Optional[_Union[PrecedingCheckpoint, _Mapping]] = ..., more_preceding: _Optional[_Iterable[_Union[PrecedingCheckpoint, _Mapping]]] = ...) -> None: ...
 
 class PrecedingCheckpoint(_message.Message):
     __slots__ = ("checkpoint_id", "state")
@@ -401,7 +405,7 @@ class RpcError(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class RpcRequest(_message.Message):
-    __slots__ = ("register_instance", "sleep", "instance_event", "instance_event_batch", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "signal_ack", "retry_attempt", "list_checkpoints", "start_child", "cancel_child", "checkpoint_after", "start_children")
+    __slots__ = ("register_instance", "sleep", "instance_event", "instance_event_batch", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "signal_ack", "retry_attempt", "list_checkpoints", "start_child", "cancel_child", "checkpoint_after", "save_together", "start_children")
     REGISTER_INSTANCE_FIELD_NUMBER: _ClassVar[int]
     SLEEP_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_EVENT_FIELD_NUMBER: _ClassVar[int]
@@ -416,6 +420,7 @@ class RpcRequest(_message.Message):
     START_CHILD_FIELD_NUMBER: _ClassVar[int]
     CANCEL_CHILD_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_AFTER_FIELD_NUMBER: _ClassVar[int]
+    SAVE_TOGETHER_FIELD_NUMBER: _ClassVar[int]
     START_CHILDREN_FIELD_NUMBER: _ClassVar[int]
     register_instance: RegisterInstanceRequest
     sleep: SleepRequest
@@ -431,8 +436,9 @@ class RpcRequest(_message.Message):
     start_child: StartChildRequest
     cancel_child: CancelChildRequest
     checkpoint_after: CheckpointRequest
+    save_together: CheckpointRequest
     start_children: StartChildrenRequest
-    def __init__(self, register_instance: _Optional[_Union[RegisterInstanceRequest, _Mapping]] = ..., sleep: _Optional[_Union[SleepRequest, _Mapping]] = ..., instance_event: _Optional[_Union[InstanceEvent, _Mapping]] = ..., instance_event_batch: _Optional[_Union[InstanceEventBatch, _Mapping]] = ..., get_instance_status: _Optional[_Union[GetInstanceStatusRequest, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., get_checkpoint: _Optional[_Union[GetCheckpointRequest, _Mapping]] = ..., poll_signals: _Optional[_Union[PollSignalsRequest, _Mapping]] = ..., signal_ack: _Optional[_Union[SignalAck, _Mapping]] = ..., retry_attempt: _Optional[_Union[RetryAttemptEvent, _Mapping]] = ..., list_checkpoints: _Optional[_Union[ListCheckpointsRequest, _Mapping]] = ..., start_child: _Optional[_Union[StartChildRequest, _Mapping]] = ..., cancel_child: _Optional[_Union[CancelChildRequest, _Mapping]] = ..., checkpoint_after: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., start_children: _Optional[_Union[StartChildrenRequest, _Mapping]] = ...) -> None: ...
+    def __init__(self, register_instance: _Optional[_Union[RegisterInstanceRequest, _Mapping]] = ..., sleep: _Optional[_Union[SleepRequest, _Mapping]] = ..., instance_event: _Optional[_Union[InstanceEvent, _Mapping]] = ..., instance_event_batch: _Optional[_Union[InstanceEventBatch, _Mapping]] = ..., get_instance_status: _Optional[_Union[GetInstanceStatusRequest, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., get_checkpoint: _Optional[_Union[GetCheckpointRequest, _Mapping]] = ..., poll_signals: _Optional[_Union[PollSignalsRequest, _Mapping]] = ..., signal_ack: _Optional[_Union[SignalAck, _Mapping]] = ..., retry_attempt: _Optional[_Union[RetryAttemptEvent, _Mapping]] = ..., list_checkpoints: _Optional[_Union[ListCheckpointsRequest, _Mapping]] = ..., start_child: _Optional[_Union[StartChildRequest, _Mapping]] = ..., cancel_child: _Optional[_Union[CancelChildRequest, _Mapping]] = ..., checkpoint_after: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., save_together: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., start_children: _Optional[_Union[StartChildrenRequest, _Mapping]] = ...) -> None: ...
 
 class RpcResponse(_message.Message):
     __slots__ = ("register_instance", "sleep", "instance_event", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "error", "list_checkpoints", "start_child", "cancel_child", "start_children")

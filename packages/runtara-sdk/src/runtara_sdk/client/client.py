@@ -1,7 +1,7 @@
 """The client of one workflow instance."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -159,15 +159,15 @@ class Client:
         return registration
 
     async def checkpoint(
-        self, checkpoint_id: str, state: bytes, *, preceding: tuple[str, bytes] | None = None
+        self, checkpoint_id: str, state: bytes, *, preceding: Sequence[tuple[str, bytes]] = ()
     ) -> Checkpoint:
         """
         Save the state under a new id; if the id is taken, return the state that was saved under it.
 
         Once this returns, the state is durable. If an answer is lost, the request is sent again and
         finds the state just saved: `found` is then true, and `state` is the caller's. `preceding`,
-        an id and a state, is saved before, unless that id is taken; an older server saves nothing
-        and raises RequestNotKnown.
+        ids and states, are saved before, unless an id is taken; an older server saves nothing and
+        raises RequestNotKnown.
         """
         ask = self._calls.ask
         response = await ask(requests.checkpoint(self._id, checkpoint_id, state, preceding))

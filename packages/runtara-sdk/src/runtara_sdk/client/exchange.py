@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # The server answers these requests by the empty end of the stream; it sends a frame to refuse.
 _ANSWERED_BY_THE_END = frozenset({"instance_event_batch", "signal_ack", "retry_attempt"})
 
-_ANSWERED_AS = {"checkpoint_after": "checkpoint"}
+_ANSWERED_AS = {"checkpoint_after": "checkpoint", "save_together": "checkpoint"}
 
 
 async def exchange(connection: "ClientConnection", request: RpcRequest) -> RpcResponse:

@@ -60,14 +60,18 @@ def register(
 
 
 def checkpoint(
-    instance_id: str, checkpoint_id: str, state: bytes, preceding: tuple[str, bytes] | None
+    instance_id: str, checkpoint_id: str, state: bytes, preceding: Sequence[tuple[str, bytes]]
 ) -> RpcRequest:
     """Ask to save a state, or to return the state that is already saved."""
     asked = CheckpointRequest(instance_id=instance_id, checkpoint_id=checkpoint_id, state=state)
-    if preceding is None:
+    if not preceding:
         return RpcRequest(checkpoint=asked)
-    asked.preceding.checkpoint_id, asked.preceding.state = preceding
-    return RpcRequest(checkpoint_after=asked)
+    if len(preceding) == 1:
+        asked.preceding.checkpoint_id, asked.preceding.state = preceding[0]
+        return RpcRequest(checkpoint_after=asked)
+    for each_id, each_state in preceding:
+        asked.more_preceding.add(checkpoint_id=each_id, state=each_state)
+    return RpcRequest(save_together=asked)
 
 
 def get_checkpoint(instance_id: str, checkpoint_id: str) -> RpcRequest:

@@ -18,13 +18,10 @@ async def checkpoint(
 ) -> pb.RpcResponse | LargeAnswer[pb.RpcResponse]:
     """Save a state, or find the one saved first."""
     caller = request.session.caller(message.instance_id)
-    preceding = None
-    if message.HasField("preceding"):
-        first = message.preceding
-        preceding = CheckpointWrite(first.checkpoint_id, first.state)
-    outcome = await core.save_checkpoint(
-        caller=caller, write=CheckpointWrite(message.checkpoint_id, message.state, preceding)
-    )
+    before = [message.preceding] if message.HasField("preceding") else []
+    states = [(one.checkpoint_id, one.state) for one in (*before, *message.more_preceding)]
+    write = CheckpointWrite.together([*states, (message.checkpoint_id, message.state)])
+    outcome = await core.save_checkpoint(caller=caller, write=write)
     if outcome.is_large:
         return LargeAnswer(partial(_read, core, caller, message.checkpoint_id, outcome))
     return pb.RpcResponse(

@@ -68,7 +68,7 @@ async def _look(
         page = found
     signal = translation.signal(instance_id, registered.signal)
     looked = pb.RegisterInstanceResponse(
-        checkpoints=page, pending_signal=signal, knows_preceding=True
+        checkpoints=page, pending_signal=signal, knows_preceding=True, knows_together=True
     )
     if answer.ByteSize() + looked.ByteSize() <= _MOST_LOOKED_AT:
         answer.MergeFrom(looked)

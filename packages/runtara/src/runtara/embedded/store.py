@@ -1,7 +1,7 @@
 """The engine's store on the core's operations themselves: one run of one instance."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +35,7 @@ from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
 from runtara_sdk.workflow.engine.start import start_of
 from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
+from runtara_sdk.workflow.engine.store import State as DurableState
 from runtara_sdk.workflow.errors import CoreUnavailable, Superseded
 
 logger = get_logger(__name__)
@@ -142,13 +143,8 @@ class EmbeddedStore:
             return Ended(outcome, error=error, failure=output)
         return Ended(outcome, output, error)
 
-    async def save(
-        self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
-    ) -> Saved:
-        first = None
-        if preceding is not None:
-            first = self._checked(lambda: CheckpointWrite(*preceding))
-        write = self._checked(lambda: CheckpointWrite(key, state, first))
+    async def save(self, key: str, state: bytes, preceding: Sequence[DurableState] = ()) -> Saved:
+        write = self._checked(lambda: CheckpointWrite.together([*preceding, (key, state)]))
         saved = await self._persist(
             lambda: self._core.save_checkpoint(caller=self._caller, write=write)
         )

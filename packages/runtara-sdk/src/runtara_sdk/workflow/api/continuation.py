@@ -59,7 +59,7 @@ async def _restarted(
         end = restarted(execution.instance_id)
         state = execution.workflow.first(text, form).encoded
         store = execution.store
-        await execution.recorder.save_start()
+        await execution.recorder.save_owed()
         await execution.end.call_core(lambda: store.create_successor(end.successor, START, state))
         await execution.end.call_core(lambda: store.complete(end.output))
         await execution.end.finish_and_block(end)

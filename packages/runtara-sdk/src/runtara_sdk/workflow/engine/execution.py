@@ -107,7 +107,7 @@ class Execution:
 
     async def prepare_to_leave(self) -> None:
         """Send the core what has waited for another request, before the run ends or suspends."""
-        await self.recorder.save_start()
+        await self.recorder.save_owed()
         await self.reporting.flush()
 
     def _changed(self) -> None:

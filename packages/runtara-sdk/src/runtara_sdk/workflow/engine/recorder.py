@@ -12,27 +12,30 @@ All records of calls go through it, so two rules hold everywhere:
 
 Every answer to a save has the pending signal, which is handled before the call goes on.
 
-A new instance's start record may be saved with the first other record. Saves that begin meanwhile
-wait for the answer, and go without it; if there is none, the next of them brings it. So no record
-is ever stored without it.
+A record that may come later is *owed*, such as a new instance's start record. It rides with the
+next record, in one request, and is stored before it. Saves that begin meanwhile wait for the
+answer, and go without it; if there is none, the next of them brings it. So no record is ever stored
+without those that were owed before it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from runtara_sdk.client.records import SignalType
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.calls import DurableCall, current_branch
 from runtara_sdk.workflow.engine.observer import Observe, Recorded, Replayed
-from runtara_sdk.workflow.engine.records import Kind, Record
+from runtara_sdk.workflow.engine.records import Record
 from runtara_sdk.workflow.engine.replay import Replay, check, check_step
 from runtara_sdk.workflow.engine.run_end import RunEnd
-from runtara_sdk.workflow.engine.start import START
-from runtara_sdk.workflow.engine.store import DurableStore, RunStarted, Saved
+from runtara_sdk.workflow.engine.store import DurableStore, RunStarted, Saved, State
 from runtara_sdk.workflow.errors import Incompatible, NondeterminismError
 
 logger = get_logger(__name__)
+
+T = TypeVar("T")
 
 _MANY = 10_000
 
@@ -61,8 +64,8 @@ class Recorder:
         self._observe = observe
         self._reads_each = started.states is None
         self._saved = len(started.states or {})
-        self._start: Record | None = None
-        self._starting: asyncio.Event | None = None
+        self._owed: dict[str, Record] = {}
+        self._carrying: asyncio.Event | None = None
 
     @property
     def is_old(self) -> bool:
@@ -127,26 +130,67 @@ class Recorder:
             await self._end.finish_and_block(error)
         return record
 
-    def start(self, record: Record) -> None:
-        """Save the start record with the first other record, or when `save_start` is called."""
-        self._start = record
+    def owe(self, key: str, record: Record) -> None:
+        """Save a record with the next one, or when `save_owed` is called."""
+        self._owed[key] = record
 
-    async def save_start(self) -> None:
-        """Save the start record, unless it is saved."""
-        await self._until_no_other_starts()
-        if self._start is not None:
-            await self.record(START, self._start)
+    async def save_owed(self) -> None:
+        """Save the records that are owed, in one request; without any, make none."""
+
+        async def save(owed: Sequence[State]) -> Saved | None:
+            return await self._store.save(*owed[-1], owed[:-1]) if owed else None
+
+        if self._owed:
+            saved = await self.carrying(save)
+            if saved is not None:
+                await self._heed(saved)
+
+    async def carrying(self, send: Callable[[Sequence[State]], Awaitable[T]]) -> T:
+        """
+        Return the answer to a request that stores the records that are owed, in their order.
+
+        `send` makes the request; it must store them before all else, or nothing. After an error of
+        it they are still owed. Other requests that would carry them wait meanwhile.
+        """
+        while self._carrying is not None:
+            await self._carrying.wait()
+        owed = dict(self._owed)
+        states = [(key, record.encoded) for key, record in owed.items()]
+        if not owed:
+            return await self._end.call_core(lambda: send(states))
+        # An event, because the cancellation of a task that waits must not reach other tasks.
+        carrying = self._carrying = asyncio.Event()
+        try:
+            answer = await self._end.call_core(lambda: send(states))
+        finally:
+            self._carrying = None
+            carrying.set()
+        for key, record in owed.items():
+            del self._owed[key]
+            self._note(key, record)
+        return answer
 
     async def record(self, key: str, record: Record) -> Record:
         """Save a record, unless its key has one; return the record that is stored now."""
         if not record.is_kept:
             return record
-        await self._until_no_other_starts()
         state = record.encoded
-        if self._start is None:
-            saved = await self._end.call_core(lambda: self._store.save(key, state))
-        else:
-            saved = await self._save_starting(key, state, self._start, by_itself=key == START)
+        saved = await self.carrying(lambda owed: self._store.save(key, state, owed))
+        await self._heed(saved)
+        if saved.state != state:
+            record = records.decode(key, saved.state)
+        self._note(key, record)
+        return record
+
+    async def _heed(self, saved: Saved) -> None:
+        """Handle the pending signal of an answer; blocks if the run is over."""
+        if saved.signal is not None:
+            self._on_signal(saved.signal)
+        if self._end.is_decided:
+            await self._end.block()
+
+    def _note(self, key: str, record: Record) -> None:
+        """Count a record that is stored now, and let observers know."""
         self._saved += 1
         if self._saved == _MANY:
             logger.warning(
@@ -155,39 +199,8 @@ class Recorder:
                 self._store.instance_id,
                 _MANY,
             )
-        if saved.signal is not None:
-            self._on_signal(saved.signal)
-        if self._end.is_decided:
-            await self._end.block()
-        if saved.state != state:
-            record = records.decode(key, saved.state)
         if self._observe is not None:
             self._observe(Recorded(key, record.kind))
-        return record
-
-    async def _until_no_other_starts(self) -> None:
-        """Wait while the start record is on its way; whether it is saved then is not certain."""
-        while self._starting is not None:
-            await self._starting.wait()
-
-    async def _save_starting(
-        self, key: str, state: bytes, start: Record, *, by_itself: bool
-    ) -> Saved:
-        """Save the first record, and the start record before it; `by_itself`: they are one."""
-        preceding = None if by_itself else (START, start.encoded)
-        # An event, because the cancellation of a task that waits must not reach other tasks.
-        starting = self._starting = asyncio.Event()
-        try:
-            saved = await self._end.call_core(lambda: self._store.save(key, state, preceding))
-            self._start = None
-        finally:
-            self._starting = None
-            starting.set()
-        if not by_itself:
-            self._saved += 1
-            if self._observe is not None:
-                self._observe(Recorded(START, Kind.START))
-        return saved
 
     async def _find(self, key: str) -> Record | None:
         """Return an earlier run's record of a key, without using it up."""

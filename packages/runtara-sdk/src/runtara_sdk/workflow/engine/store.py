@@ -1,12 +1,15 @@
 """The port through which the workflow layer uses the core."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from runtara_sdk.client.records import SignalType
 from runtara_sdk.workflow.engine.outcome import Ended
+
+State: TypeAlias = tuple[str, bytes]
+"""A key, and the state to save under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,11 @@ class DurableStore(Protocol):
         """Return how the instance has ended: DONE, FAILED or CANCELLED; None: it has not ended."""
         ...
 
-    async def save(
-        self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
-    ) -> Saved:
+    async def save(self, key: str, state: bytes, preceding: Sequence[State] = ()) -> Saved:
         """
         Save a state unless the key has one; the first state saved stays.
 
-        `preceding`: another key and state, saved before in the same way.
+        `preceding`: others, which are saved before in the same way, one after the other.
         """
         ...
 

@@ -1,7 +1,7 @@
 """The port over QUIC: a client of one instance."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ from runtara_sdk.workflow.engine.execution import utc_now
 from runtara_sdk.workflow.engine.options import CORE_TIMEOUT
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
 from runtara_sdk.workflow.engine.start import start_of
-from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
+from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved, State
 from runtara_sdk.workflow.errors import CoreUnavailable, Superseded
 from runtara_sdk.workflow.process.watchdog import HeartbeatThread
 
@@ -107,16 +107,15 @@ class CoreStore:
             return Ended(outcome, error=error, failure=output)
         return Ended(outcome, output, error)
 
-    async def save(
-        self, key: str, state: bytes, preceding: tuple[str, bytes] | None = None
-    ) -> Saved:
+    async def save(self, key: str, state: bytes, preceding: Sequence[State] = ()) -> Saved:
         try:
             saved = await self._client.checkpoint(key, state, preceding=preceding)
         except RequestNotKnown:
-            if preceding is None:
+            if not preceding:
                 raise
             # The connection is to an older server by now.
-            await self._client.checkpoint(*preceding)
+            for each in preceding:
+                await self._client.checkpoint(*each)
             saved = await self._client.checkpoint(key, state)
         return Saved(saved.state, _type_of(saved.signal))
 
