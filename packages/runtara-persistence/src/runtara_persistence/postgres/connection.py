@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runtara_migrations.location import Address, PostgresLocation
 
 # In quotes, because this class is generic only for the type checker.
-Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -92,8 +92,7 @@ class Opening:
         self._last = 0
         self._is_reached: bool | None = None
 
-    # The pool calls this with arguments; they are the driver's defaults, and not needed.
-    async def __call__(self, *_: object, **__: object) -> asyncpg.Connection[asyncpg.Record]:
+    async def __call__(self) -> Connection:
         """Open a connection; raises one of FAILURES."""
         try:
             connection = await self._open()
@@ -109,7 +108,7 @@ class Opening:
         self._is_reached = True
         return connection
 
-    async def _open(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def _open(self) -> Connection:
         failure: BaseException = OSError("there is no host")
         for place in self._in_turn():
             try:
@@ -126,7 +125,7 @@ class Opening:
         for place in range(len(self._hosts)):
             yield (first + place) % len(self._hosts)
 
-    async def _connect(self, host: Address | None) -> asyncpg.Connection[asyncpg.Record]:
+    async def _connect(self, host: Address | None) -> Connection:
         name, port = host or (None, None)
         is_first = self._is_reached is None and len(self._hosts) == 1
         try:
@@ -182,7 +181,7 @@ def _array(type_id: int) -> dict[str, object]:
     }
 
 
-async def check_session(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
+async def check_session(connection: Connection) -> None:
     """
     Raise DatabaseError for a server that can't be used; warn if commits may be lost in a crash.
 
