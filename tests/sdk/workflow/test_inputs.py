@@ -13,6 +13,7 @@ from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import Ended, Incompatible, Outcome, Workflow, sleep, workflow
 from runtara_sdk.workflow.engine.start import first_record
+from runtara_sdk.workflow.values import codec
 
 
 class Size(Enum):
@@ -243,3 +244,13 @@ def test_a_workflow_takes_parameters_that_have_a_name() -> None:
     for function in (positional, many):
         with pytest.raises(TypeError, match=f"{function.__name__!r} takes .*by name"):
             workflow(function)
+
+
+def test_inputs_of_several_parameters_are_read_by_an_annotation_that_is_prepared_once() -> None:
+    """A worker reads an input for each instance, and keeps each annotation for its whole life."""
+    move.bind("a", to={"city": "b"})
+    prepared = codec._adapter.cache_info().misses
+
+    move.bind("b", to={"city": "c"})
+    assert move.arguments(b'{"who": "c", "to": {"city": "d"}}')["who"] == "c"
+    assert codec._adapter.cache_info().misses == prepared

@@ -130,7 +130,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         tick = tick_of(text)
         if tick is not None:
             return self._with_tick(tick, is_saved=is_saved)
-        what, annotation = self._taken(names)
+        what, annotation = self._taken
         try:
             found = values.codec.read(what, text, annotation, is_strict=not is_saved, form=form)
         except values.codec.TypeMismatch as error:
@@ -138,9 +138,15 @@ class Workflow(CoroutineFunction, Generic[P, R]):
             raise kind(self._misfit(names, text, error.problems, is_saved=is_saved)) from error
         return {names[0]: found} if len(names) == 1 else cast("dict[str, Any]", found)
 
-    def _taken(self, names: list[str]) -> tuple[str, object]:
-        """The names of the input's parameters, and its annotation."""
-        hints = self._hints()
+    @cached_property
+    def _taken(self) -> tuple[str, object]:
+        """
+        What errors call the input, and its annotation.
+
+        Kept, because pydantic prepares each annotation at its first use, which takes milliseconds,
+        and keeps what it has prepared.
+        """
+        hints, names = self._hints(), list(self._signature.parameters)
         if len(names) == 1:
             return names[0], hints.get(names[0], Any)
         kinds = {name: hints.get(name, Any) for name in names}
@@ -162,7 +168,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         return f"{head}:{lines}\nit takes {self._shape(names)}\ngot {got}"
 
     def _shape(self, names: list[str]) -> str:
-        shape = values.codec.shape(*self._taken(names))
+        shape = values.codec.shape(*self._taken)
         return f"the value of its parameter {names[0]}: {shape}" if len(names) == 1 else shape
 
     def input(
