@@ -24,6 +24,7 @@ from runtara_domain.model import (
     Registration,
 )
 from runtara_domain.status import ANY, OPEN, WORKING, SignalType
+from runtara_persistence.postgres import database
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
 ME = Caller("i")
@@ -308,6 +309,30 @@ async def test_what_operators_see_of_an_instance_is_not_waited_for_on_a_frozen_s
                     await persistence.launches.view("i", at=START)
         finally:
             os.kill(backend, signal.SIGCONT)
+
+
+async def test_nor_is_the_rest_of_it_nor_the_rollback(
+    url: str,
+    stranger: "asyncpg.Connection[asyncpg.Record]",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server freezes in the middle of a transaction."""
+    monkeypatch.setattr(database, "_LOCK_TIMEOUT", 30.0)
+    async with PostgresPersistence(url, pool_size=1, step_timeout=3) as persistence:
+        await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
+        async with stranger.transaction():
+            await stranger.execute("LOCK TABLE holds IN ACCESS EXCLUSIVE MODE")
+            reading = asyncio.create_task(persistence.launches.view("i", at=START))
+            while not await stranger.fetchval(SOMEBODY_WAITS):
+                pass
+            [backend] = await stranger.fetchrow(OUR_BACKEND) or []
+            os.kill(backend, signal.SIGSTOP)
+            try:
+                async with asyncio.timeout(20):
+                    with pytest.raises(DatabaseError, match="no answer in time"):
+                        await reading
+            finally:
+                os.kill(backend, signal.SIGCONT)
 
 
 async def test_a_database_that_forgets_is_warned_of(

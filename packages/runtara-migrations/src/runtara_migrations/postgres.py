@@ -40,6 +40,9 @@ _RECORD = "INSERT INTO runtara_migrations (version, name, checksum) VALUES ($1, 
 _HELD = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 """Other sessions hold locks on the tables that a migration changes."""
 
+_LONGEST = 7 * 86_400.0
+"""Seconds that a statement of a migration may take, whatever the caller's connections allow."""
+
 _WAITING = (
     "migration %s waits up to %g s for locks on its tables, which other sessions hold: end long"
     " transactions, see pg_stat_activity"
@@ -120,7 +123,7 @@ async def _apply_next(
     async with connection.transaction():
         await connection.execute(_NO_TIMEOUTS)
         # A lock of the transaction, not of the session, also works through a connection pooler.
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=_LONGEST)
         waiting = pending(known, await _applied(connection, known))
         if not waiting:
             return None
@@ -165,7 +168,7 @@ async def _is_applied(connection: _Connection, migration: Migration, lock_wait: 
         async with connection.transaction():
             await connection.execute(f"SET LOCAL lock_timeout = {int(lock_wait.attempt * 1000)}")
             await _lock_out_servers(connection)
-            await connection.execute(migration.sql)
+            await connection.execute(migration.sql, timeout=_LONGEST)
     except _HELD:
         return False
     except asyncpg.PostgresError as error:
@@ -177,7 +180,7 @@ async def _lock_out_servers(connection: _Connection) -> None:
     # Each step of a server locks this table. A migration that locks its tables one by one could
     # wait for a step that waits for the migration.
     if await connection.fetchval(_HAS_TABLE, "instances"):
-        await connection.execute("LOCK TABLE instances IN ACCESS EXCLUSIVE MODE")
+        await connection.execute("LOCK TABLE instances IN ACCESS EXCLUSIVE MODE", timeout=_LONGEST)
 
 
 async def _record(connection: _Connection, migration: Migration) -> None:

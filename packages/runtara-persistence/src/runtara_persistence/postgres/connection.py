@@ -79,12 +79,20 @@ class Opening:
 
     The host of the last connection is tried first. Each host has its share of the patience, so that
     a frozen or unreachable host doesn't use up the time for the next. patience: seconds for a call.
+    timeout: seconds that a statement of the connection may take if it names no other time, a
+    `BEGIN`, `COMMIT` or `ROLLBACK` among them: a frozen server answers none.
     """
 
     def __init__(
-        self, place: PostgresLocation, *, settings: Mapping[str, str], patience: float
+        self,
+        place: PostgresLocation,
+        *,
+        settings: Mapping[str, str],
+        patience: float,
+        timeout: float,
     ) -> None:
         self._place = place
+        self._timeout = timeout
         self._settings = dict(settings)
         # With a single host, asyncpg itself finds it: by a service, a socket, or localhost.
         self._hosts: list[Address | None] = [*place.hosts] if len(place.hosts) > 1 else [None]
@@ -135,6 +143,7 @@ class Opening:
                 port=port,
                 timeout=_FIRST_TIMEOUT if is_first else self._share,
                 connection_class=_Connection,
+                command_timeout=self._timeout,
                 # Prepared statements stay cached for as long as the connection lasts.
                 max_cached_statement_lifetime=0,
                 server_settings=self._settings,

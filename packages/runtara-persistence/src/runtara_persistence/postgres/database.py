@@ -66,7 +66,9 @@ class Database:
         self._step_timeout = step_timeout
         # Steps that wait for locked rows take at most half of the connections of the pool.
         self._held_up = asyncio.Semaphore(max(1, pool_size // 2))
-        self._opening = Opening(place, settings=self._settings(), patience=patience)
+        self._opening = Opening(
+            place, settings=self._settings(), patience=patience, timeout=step_timeout
+        )
         self._pool: Pool | None = None
         self._under_way = 0
         self._none_under_way = asyncio.Event()

@@ -26,8 +26,8 @@ async def run_transaction(
     """
     Execute the queries of a transaction; return its outcome.
 
-    step_timeout: seconds that each query may take, and each part of a large batch; None: only the
-    server's own limit counts, which does not end a query of a frozen server.
+    step_timeout: seconds that each query may take, and each part of a large batch; None: those that
+    the connection was opened with.
     """
     try:
         query = next(transaction)
