@@ -47,6 +47,16 @@ def test_a_deployed_file_is_an_image_for_each_workflow(place: Location) -> None:
     assert place.done("images", "p2") == ""
 
 
+def test_a_retry_of_a_completed_instance_names_the_fork(place: Location) -> None:
+    place.done("start", "fulfil", '"order-1"', "--id", "done-1", "--wait")
+
+    refused = place.run("retry", "done-1")
+
+    assert (refused.exit_code, refused.stdout) == (codes.REFUSED, "")
+    assert "nothing to retry" in refused.stderr
+    assert "Next: `runtara fork ID --before CHECKPOINT`" in refused.stderr
+
+
 def test_an_instance_is_started_waited_for_and_shown(place: Location) -> None:
     """Its result is printed alone; what its process writes goes beside it."""
     result = place.run("start", "fulfil", '"order-17"', "--id", "order-17", "--follow")
@@ -219,6 +229,7 @@ def test_a_schedule_is_made_foretold_and_operated(place: Location) -> None:
     )  # fmt: skip
     place.done("wait", triggered["instance_id"], "--timeout", PATIENCE)
     shown = place.run("schedules", "list").output
+    again = place.run("schedules", "add", "nightly", "@daily", "--workflow", "fulfil")
     place.done("schedules", "rm", "nightly")
 
     assert [one["local_time"][10:16] for one in ticks] == ["T02:30"] * 3
@@ -228,8 +239,18 @@ def test_a_schedule_is_made_foretold_and_operated(place: Location) -> None:
         "2026-03-29T03:00:00+02:00",
         "2026-03-30T02:30:00+02:00",
     ]
+    assert again.stderr == ""
     assert shown.startswith("nightly\tdev\tfulfil\t30 2 * * *\tEurope/Paris\tin ")
     assert place.json("schedules", "list") == []
+
+
+def test_a_schedule_of_nothing_that_runs_is_made_with_a_note(place: Location) -> None:
+    made = place.run("schedules", "add", "nightly", "@daily", "--workflow", "fullfil", "--json")
+    place.done("schedules", "rm", "nightly")
+
+    assert (made.exit_code, len(made.stdout.splitlines())) == (codes.DONE, 3)
+    assert "no image or worker for 'fullfil' yet" in made.stderr
+    assert "Did you mean fulfil?" in made.stderr
 
 
 def test_a_workflow_is_deployed_with_its_schedule(place: Location) -> None:

@@ -128,6 +128,16 @@ def test_new_instances_get_the_code_of_a_changed_file(folder: Folder) -> None:
     assert "SyntaxError" in (folder.path / "printed").read_text()
 
 
+def test_a_second_one_names_the_process_of_the_first(folder: Folder) -> None:
+    assert folder.process is not None
+    with folder.begin("dev", "quick.py") as second:
+        _, told = second.communicate(timeout=PATIENCE)
+
+    assert second.returncode == 1
+    assert f"process {folder.process.pid} on " in told.decode()
+    assert "other commands in this folder use them" in told.decode()
+
+
 def test_the_readmes_instance_goes_on_whatever_is_killed(folder: Folder) -> None:
     """Its process and `runtara dev` itself; what was charged is not charged again."""
     with folder.begin(*readme("start")) as waiting:

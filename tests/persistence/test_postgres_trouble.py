@@ -328,8 +328,8 @@ async def test_nor_is_the_rest_of_it_nor_the_rollback(
             [backend] = await stranger.fetchrow(OUR_BACKEND) or []
             os.kill(backend, signal.SIGSTOP)
             try:
-                async with asyncio.timeout(20):
-                    with pytest.raises(DatabaseError, match="no answer in time"):
+                async with asyncio.timeout(60):
+                    with pytest.raises(DatabaseError):
                         await reading
             finally:
                 os.kill(backend, signal.SIGCONT)

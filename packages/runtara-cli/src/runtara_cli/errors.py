@@ -26,6 +26,11 @@ _NEXT: dict[type[RuntaraError], str] = {
     InvalidInstanceState: "`runtara explain ID` says what can be done",
     RequestNotKnown: "the environment is older than this command: update it",
 }
+# By words of the message, where those of its class don't help.
+_INSTEAD = {
+    "there is nothing to retry": "`runtara fork ID --before CHECKPOINT` makes a copy that goes on"
+    " from there; `runtara show ID` lists the checkpoints",
+}
 # By the word that the message begins with, as "Schedule 'nightly' not found".
 _SHOWN_BY = {
     "Environment": "`runtara environments` lists the environments",
@@ -44,6 +49,7 @@ def described(error: RuntaraError, way: Access) -> tuple[str, int]:
     hint = next((text for kind, text in _NEXT.items() if isinstance(error, kind)), "")
     if isinstance(error, NotFound):
         hint = _SHOWN_BY.get(str(error).partition(" ")[0], hint)
+    hint = next((text for words, text in _INSTEAD.items() if words in str(error)), hint)
     return f"Error: {error}" + (f"\nNext: {hint}" if hint else ""), codes.REFUSED
 
 

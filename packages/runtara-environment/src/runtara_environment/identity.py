@@ -14,7 +14,14 @@ from runtara_environment.spawner.machine import boot_id
 
 
 class IdentityTaken(Exception):
-    """Another environment works in this folder; the message names it."""
+    """Another environment works in this folder; process: its id and machine, as "17 on host"."""
+
+    def __init__(self, data_dir: Path, environment_id: str, process: str) -> None:
+        super().__init__(
+            f"DATA_DIR {data_dir}: the environment {environment_id} (process {process}) works in"
+            " it: stop it, or name another folder"
+        )
+        self.process = process
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +44,8 @@ def held_identity(data_dir: Path) -> Iterator[Identity]:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise IdentityTaken(
-                f"DATA_DIR {data_dir}: the environment {known.get('environment_id', '?')} (process"
-                f" {known.get('pid', '?')} on {known.get('machine', '?')}) works in it: stop it, or"
-                " name another folder"
-            ) from error
+            process = f"{known.get('pid', '?')} on {known.get('machine', '?')}"
+            raise IdentityTaken(data_dir, known.get("environment_id", "?"), process) from error
         identity = Identity(
             known.get("environment_id") or f"env-{uuid4().hex}", socket.gethostname(), boot_id()
         )

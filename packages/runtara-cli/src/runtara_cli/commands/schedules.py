@@ -9,6 +9,7 @@ from runtara_cli import options, words
 from runtara_cli.command import command as made
 from runtara_cli.lazy import SETTINGS, Commands
 from runtara_cli.output import Cell
+from runtara_cli.serving import found
 from runtara_cli.session import Session
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ async def _add(session: Session, name: str, cron: str, **given: Any) -> None:
     )
     await session.client.schedules.put(schedule)
     await _show_ticks(session, tenant_id, name, 3)
+    if schedule.workflow is not None:
+        await _tell_unserved(session, tenant_id, schedule.workflow)
 
 
 @made("next", short_help="Show the ticks to come.")
@@ -209,6 +212,17 @@ async def _rm(session: Session, name: str, tenant: str | None) -> None:
 
 for _verb in (_list, _add, _next, _pause, _resume, _trigger, _backfill, _rm):
     command.add_command(_verb)
+
+
+async def _tell_unserved(session: Session, tenant_id: str, workflow: str) -> None:
+    serving = await found(session, tenant_id, workflow)
+    # The tick of a workflow finds images by their names.
+    is_image = serving.image is not None and serving.image.name == workflow
+    if not is_image and not serving.has_worker:
+        session.out.note(
+            f"tenant {tenant_id!r} has no image or worker for {workflow!r} yet: an instance that a"
+            f" tick starts waits for one. {serving.advice}".rstrip()
+        )
 
 
 async def _show_ticks(session: Session, tenant_id: str, name: str, limit: int) -> None:

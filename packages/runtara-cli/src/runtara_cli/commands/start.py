@@ -1,12 +1,12 @@
 """`runtara start`."""
 
 from datetime import timedelta
-from difflib import get_close_matches
 
 import click
 
 from runtara_cli import codes, following, options
 from runtara_cli.command import command as made
+from runtara_cli.serving import found
 from runtara_cli.session import Session
 
 
@@ -78,20 +78,14 @@ async def command(
 
 async def _found(session: Session, tenant_id: str, name: str) -> tuple[str | None, str | None]:
     """Return the image of this name or id, or else the workflow that a worker serves."""
-    names = []
-    async for image in session.client.images.list(tenant_id):
-        if name in (image.name, image.image_id):
-            return image.image_id, None
-        names.append(image.name)
-    if await session.client.images.get(name, tenant_id) is not None:
-        return name, None
-    for worker in await session.client.environments.list():
-        if name in worker.workflows and worker.tenant_id in (None, tenant_id):
-            return None, name
-        names += worker.workflows
-    near = get_close_matches(name, names, 1)
-    meant = f" Did you mean {near[0]}?" if near else " `runtara deploy FILE` makes an image."
-    raise click.UsageError(f"tenant {tenant_id!r} has no image or worker for {name!r}.{meant}")
+    serving = await found(session, tenant_id, name)
+    if serving.image is not None:
+        return serving.image.image_id, None
+    if serving.has_worker:
+        return None, name
+    raise click.UsageError(
+        f"tenant {tenant_id!r} has no image or worker for {name!r}. {serving.advice}"
+    )
 
 
 def _variables(given: tuple[str, ...]) -> dict[str, str]:

@@ -10,8 +10,10 @@ from pathlib import Path
 from runtara_cli.access import FOLDER, Access
 from runtara_cli.dev_file import DevFile
 from runtara_environment import dev
+from runtara_environment.identity import IdentityTaken
 from runtara_environment.runtime import EnvironmentRuntime, EnvironmentSettings
 from runtara_protocol.server import process
+from runtara_protocol.server.endpoint import StartError
 from runtara_protocol.server.settings import load
 
 HOST = "127.0.0.1"
@@ -40,7 +42,7 @@ async def running(
     entered = False
     try:
         async with process.broken_off_by(told_to_end):
-            await runtime.__aenter__()
+            await _enter(runtime, folder)
             entered = True
         if not entered:
             yield None
@@ -55,6 +57,19 @@ async def running(
     finally:
         if entered:
             await runtime.__aexit__(None, None, None)
+
+
+async def _enter(runtime: EnvironmentRuntime, folder: Path) -> None:
+    try:
+        await runtime.__aenter__()
+    except StartError as error:
+        if not isinstance(error.__cause__, IdentityTaken):
+            raise
+        raise StartError(
+            f"process {error.__cause__.process} already runs the servers of {folder}: other"
+            " commands in this folder use them. To start anew, end that process with Ctrl-C or"
+            " `kill` first; one `runtara dev` takes several files"
+        ) from error
 
 
 def _folder() -> Path:
