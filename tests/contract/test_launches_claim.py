@@ -203,6 +203,43 @@ async def test_the_highest_priority_comes_first_then_the_longest_wait(
     assert [one.instance_id for one in rest] == ["a", "e"]
 
 
+async def test_a_worker_gets_the_first_of_its_workflows(
+    persistence: Persistence, database: Database
+) -> None:
+    """Over all queues and priorities; an instance that waits twice counts once, from the first."""
+    await hold_lease(persistence, "w")
+    offer = Offer(environment_id="w", workflows={"flow", "flows"}, tenant_id=TENANT)
+    asleep: Row = {**NOT_CLAIMED, "sleep_until": START}
+    for name, state, columns in (
+        ("d", State.PENDING, {"created_at": EARLIER}),
+        ("c", State.PENDING, {"created_at": EARLIER, "queue": "q"}),
+        ("a", State.PENDING, {"created_at": START, "workflow": "flows"}),
+        ("b", State.PENDING, {"created_at": START, "priority": 5, "queue": "q"}),
+        ("e", State.PENDING, {"created_at": EARLIER - SECOND, "priority": -5}),
+        ("resumed", State.ASLEEP, asleep),
+        ("lost", State.RUNNING, {"lost_run": 2, "last_activity_at": EARLIER + SECOND}),
+        ("of another", State.PENDING, {"workflow": "other", "priority": 9}),
+        ("of an image", State.PENDING, {"image_id": "image", "priority": 9}),
+        ("of a tenant", State.PENDING, {"tenant_id": "another", "priority": 9}),
+    ):
+        await put_instance(database, state, name, **{"workflow": "flow", **columns})
+    await database.put_signal("resumed", SignalType.CANCEL, created_at=EARLIER - SECOND)
+    await persistence.limits.hold(Hold(Scope.TENANT, TENANT), at=START)
+    held = await persistence.launches.claim(offer, limit=4, at=START)
+    await persistence.limits.release(Scope.TENANT, TENANT, "")
+
+    first = await persistence.launches.claim(offer, limit=4, at=START)
+    rest = await persistence.launches.claim(offer, limit=4, at=START)
+
+    assert held.assignments == ()
+    assert [one.instance_id for one in first.assignments] == ["b", "resumed", "c", "d"]
+    assert [one.instance_id for one in rest.assignments] == ["lost", "a", "e"]
+    assert (first.has_others, rest.has_others, first.next_at) == (True, True, None)
+    launches = [(one["instance_id"], one["launch_id"]) for one in await database.rows("launches")]
+    claimed = (*first.assignments, *rest.assignments)
+    assert sorted(launches) == sorted((one.instance_id, one.launch_id) for one in claimed)
+
+
 async def test_without_a_good_lease_nothing_is_claimed(persistence: Persistence) -> None:
     """That is: no lease, one that was given up, one that is over, or a drained environment."""
     image = await put_image(persistence)
@@ -412,22 +449,27 @@ async def test_a_workers_claim_says_whether_others_may_launch_something(
     assert [one.has_others for one in (own, other, late, of_image)] == [False, True, True, False]
 
 
+@pytest.mark.parametrize("runs_images", [True, False])
 async def test_of_racing_environments_each_instance_goes_to_one(
-    persistence: Persistence, neighbour: Persistence, database: Database
+    persistence: Persistence, neighbour: Persistence, database: Database, runs_images: bool
 ) -> None:
     """No instance is left over, though both began with the same one."""
     image = await put_image(persistence)
     names = [f"i{number:02}" for number in range(24)]
     for name in names:
-        await start(persistence, name, image_id=image.image_id)
+        what = {"image_id": image.image_id} if runs_images else {"workflow": "orders"}
+        await start(persistence, name, **what)  # type: ignore[arg-type]  # Fields by name.
     for name in ("e", "f"):
         await hold_lease(persistence, name)
 
     async def claimed(through: Persistence, environment_id: str) -> list[str]:
         """Claim as a launcher does: again where another step had chosen rows locked."""
+        offer = offer_all(environment_id)
+        if not runs_images:
+            offer = replace(offer, workflows={"orders"}, tenant_id=TENANT)
         got: list[str] = []
         while True:
-            claims = await through.launches.claim(offer_all(environment_id), limit=4, at=START)
+            claims = await through.launches.claim(offer, limit=4, at=START)
             got += [one.instance_id for one in claims.assignments]
             if claims.again_at is None:
                 return got

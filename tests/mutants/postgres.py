@@ -112,4 +112,88 @@ POSTGRES = (
             "::test_what_a_role_may_wait_for_does_not_bound_it",
         ),
     ),
+    Mutant(
+        "A worker's claim passes over priorities.",
+        "runtara_persistence/postgres/sql/claiming.sql",
+        "find_and_take",
+        'ORDER BY priority DESC, since, instance_id COLLATE "C" LIMIT $7 )',
+        'ORDER BY since, instance_id COLLATE "C" LIMIT $7 )',
+        ("tests/contract/test_launches_claim.py::test_a_worker_gets_the_first_of_its_workflows",),
+    ),
+    Mutant(
+        "A worker's claim takes more than it asked for.",
+        "runtara_persistence/postgres/sql/claiming.sql",
+        "find_and_take",
+        'ORDER BY priority DESC, since, instance_id COLLATE "C" LIMIT $7 )',
+        'ORDER BY priority DESC, since, instance_id COLLATE "C" )',
+        ("tests/contract/test_launches_claim.py::test_a_worker_gets_the_first_of_its_workflows",),
+    ),
+    Mutant(
+        "A worker's claim counts the later of an instance's two waits.",
+        "runtara_persistence/postgres/sql/claiming.sql",
+        "find_and_take",
+        "min(since) AS since",
+        "max(since) AS since",
+        ("tests/contract/test_launches_claim.py::test_a_worker_gets_the_first_of_its_workflows",),
+    ),
+    Mutant(
+        "A worker's claim takes what is under a hold.",
+        "runtara_persistence/postgres/sql/claiming.sql",
+        "find_and_take",
+        "AND NOT EXISTS (SELECT FROM holds)",
+        "",
+        ("tests/contract/test_launches_claim.py::test_a_worker_gets_the_first_of_its_workflows",),
+    ),
+    Mutant(
+        "A worker's claim heeds no limit.",
+        "runtara_persistence/postgres/sql/claiming.sql",
+        "find_and_take",
+        "AND NOT EXISTS (SELECT FROM limits)",
+        "",
+        (
+            "tests/contract/test_launches_claim.py"
+            "::test_a_claim_says_whether_a_limit_held_something_back",
+        ),
+    ),
+    Mutant(
+        "A worker's claim takes rows that have changed since it read them.",
+        "runtara_persistence/postgres/sql/claiming.sql",
+        "find_and_take",
+        "i.xmin::text = chosen.version AND EXISTS (SELECT FROM environment)",
+        "EXISTS (SELECT FROM environment)",
+        (
+            "tests/persistence/test_postgres_statements.py"
+            "::test_what_changes_while_a_workers_claim_waits_is_heeded",
+        ),
+    ),
+    Mutant(
+        "A worker's claim does not see a drain that comes while it waits.",
+        "runtara_persistence/postgres/sql/claiming.sql",
+        "find_and_take",
+        "AND lease_until > $2 FOR NO KEY UPDATE",
+        "AND lease_until > $2",
+        (
+            "tests/persistence/test_postgres_statements.py"
+            "::test_what_changes_while_a_workers_claim_waits_is_heeded",
+        ),
+    ),
+    Mutant(
+        "A worker's claim waits for a row that another transaction locks.",
+        "runtara_persistence/postgres/sql/claiming.sql",
+        "find_and_take",
+        "FOR NO KEY UPDATE OF i SKIP LOCKED",
+        "FOR NO KEY UPDATE OF i",
+        (
+            "tests/persistence/test_postgres_rows_held.py"
+            "::test_a_locked_launch_is_claimed_as_soon_as_it_is_free",
+        ),
+    ),
+    Mutant(
+        "A worker's claim that finds nothing locks its environment.",
+        "runtara_persistence/postgres/sql/claiming.sql",
+        "find_and_take",
+        "AND EXISTS (SELECT FROM chosen)",
+        "",
+        ("tests/persistence/test_postgres_statements.py::test_a_workers_claim_is_one_statement",),
+    ),
 )

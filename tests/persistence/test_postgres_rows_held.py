@@ -6,10 +6,12 @@ from datetime import timedelta
 import asyncpg
 import pytest
 from tests.contract.launching import hold_lease, offer_all, put_image, start
+from tests.contract.states import TENANT
 from tests.support import postgres
 from tests.support.clock import START
 
 from runtara_domain.model import Caller, Claim
+from runtara_domain.model.launches import Offer
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
 ASLEEP = """
@@ -37,6 +39,7 @@ DUE = {
 NAMES = ["a", "held", "z"]
 OTHERS = {"a", "z"}
 UNTIL = START + timedelta(seconds=30)
+WORKER = Offer(environment_id="e", workflows={"orders"}, tenant_id=TENANT)
 
 
 @pytest.fixture
@@ -156,24 +159,29 @@ async def test_life_of_the_others_is_noted(
     assert await those(looker_on, "last_activity_at = created_at") == set(NAMES)
 
 
+@pytest.mark.parametrize("runs_images", [True, False])
 async def test_a_locked_launch_is_claimed_as_soon_as_it_is_free(
-    url: str, persistence: PostgresPersistence
+    url: str, persistence: PostgresPersistence, runs_images: bool
 ) -> None:
     """The others are claimed meanwhile, and the claim says when to look again."""
     await hold_lease(persistence, "e")
+    offer = offer_all("e") if runs_images else WORKER
     image = await put_image(persistence)
     for name in NAMES:
-        await start(persistence, name, image_id=image.image_id)
+        what = {"image_id": image.image_id} if runs_images else {"workflow": "orders"}
+        await start(persistence, name, **what)  # type: ignore[arg-type]  # Fields by name.
     holder = await asyncpg.connect(url)
     await holder.execute("BEGIN")
     await holder.execute("UPDATE instances SET error = '' WHERE instance_id = 'held'")
 
-    first = await persistence.launches.claim(offer_all("e"), limit=9, at=START)
+    first = await persistence.launches.claim(offer, limit=9, at=START)
+    again = await persistence.launches.claim(offer, limit=9, at=START)
     await holder.close()
     assert first.again_at is not None
-    second = await persistence.launches.claim(offer_all("e"), limit=9, at=first.again_at)
+    second = await persistence.launches.claim(offer, limit=9, at=first.again_at)
 
     assert {one.instance_id for one in first.assignments} == OTHERS
     assert START < first.again_at < START + timedelta(seconds=1)
+    assert (again.assignments, again.again_at) == ((), first.again_at)
     assert [one.instance_id for one in second.assignments] == ["held"]
     assert second.again_at is None

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
-from tests.contract.launching import close, hold_lease, start
+from tests.contract.launching import close, hold_lease, offer_all, put_image, start
 from tests.contract.states import TENANT
 from tests.support.clock import START
 from tests.support.postgres import PostgresServer, migrate
@@ -59,6 +59,11 @@ CREATE FUNCTION drop_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN N
 """
 DROPS = """
 CREATE TRIGGER drops BEFORE INSERT ON instances FOR EACH ROW EXECUTE FUNCTION drop_row()
+"""
+
+NEWEST = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
+WAITING = """
+SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'
 """
 
 Steps: TypeAlias = dict[str, Callable[[], Awaitable[object]]]
@@ -151,21 +156,73 @@ async def end(worker: PostgresPersistence, launch_ids: list[str]) -> None:
     await asyncio.gather(*(close(worker, launch_id, left, at=at) for launch_id in launch_ids))
 
 
-async def test_a_workers_claim_is_two_statements_or_one_that_finds_nothing(
+async def test_a_workers_claim_is_one_statement(
     server: PostgresServer, worker: PostgresPersistence
 ) -> None:
-    """And no transaction: only what is taken waits for a commit."""
+    """And no transaction: a claim that takes nothing leaves no mark of its own."""
     log = server.folder / "log"
     await end(worker, await claim(worker, "prepared"))
     asked: list[tuple[int, int]] = []
-    for names in ((), ("a",), ("b", "c", "d")):
+    newest: list[object] = []
+    for names in ((), ("a",), ("b", "c", "d"), ()):
         for name in names:
             await start(worker, name)
         before = log.stat().st_size
         found = await claim(worker)
         asked.append((len(found), len(ASKED.findall(log.read_bytes()[before:]))))
+        newest += await worker._database.read("ask", NEWEST)
 
-    assert asked == [(0, 1), (1, 2), (3, 2)]
+    assert asked == [(0, 1), (1, 1), (3, 1), (0, 1)]
+    assert newest[-1] == newest[-2], "a claim that finds nothing has written something"
+
+
+@pytest.fixture
+async def stranger(
+    server: PostgresServer, worker: PostgresPersistence
+) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Another program's connection to the database."""
+    [(name,)] = await worker._database.read("ask", "SELECT current_database()")
+    connection = await asyncpg.connect(server.url(name))
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE environments SET is_draining = TRUE",
+        "UPDATE environments SET capacity = 0",
+        "UPDATE environments SET closed_at = now()",
+        "UPDATE environments SET lease_until = '2000-01-01'",
+        "UPDATE instances SET status = 'failed', finished_at = now()",
+    ],
+)
+async def test_what_changes_while_a_workers_claim_waits_is_heeded(
+    worker: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]", change: str
+) -> None:
+    """The claim has read the rows by then, and waits for the environment's, which is locked."""
+    await start(worker, "a")
+    async with asyncio.timeout(30):
+        async with stranger.transaction():
+            await stranger.execute("SELECT FROM environments FOR UPDATE")
+            if "instances" in change:
+                # Not in this transaction: a locked row would be skipped, whatever it holds.
+                claiming = asyncio.create_task(claim(worker))
+                await until_one_waits(stranger)
+                await worker._database.read("change", change)
+            else:
+                await stranger.execute(change)
+                claiming = asyncio.create_task(claim(worker))
+                await until_one_waits(stranger)
+        assert await claiming == []
+
+    assert await worker.launches.page(LaunchFilter()) == []
+
+
+async def until_one_waits(stranger: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Return when another connection waits for a lock of a row."""
+    while not await stranger.fetchval(WAITING):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
 
 
 async def test_a_start_and_a_look_at_an_ended_instance_are_one_statement_each(
@@ -211,7 +268,9 @@ async def test_saves_at_once_share_a_statement_and_large_ones_another(
 async def test_what_changes_before_a_claim_takes_is_heeded(
     worker: PostgresPersistence, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    """It has found what to take by then, and has read no limit and no hold."""
+    """The claim of images has found some by then, and has read no limit and no hold."""
+    image = await put_image(worker)
+    await start(worker, "a", image_id=image.image_id)
     changes: dict[str, Callable[[], Awaitable[object]]] = {
         "drain": lambda: worker.environments.drain("w", draining=True),
         "leave": lambda: worker.environments.leave("w"),
@@ -229,7 +288,8 @@ async def test_what_changes_before_a_claim_takes_is_heeded(
         return found
 
     monkeypatch.setattr(claiming, "_waiting", change_first)
-    assert await claim(worker, "a") == []
+    claims = await worker.launches.claim(offer_all("w"), limit=9, at=START)
+    assert claims.assignments == ()
     assert changed.is_set()
 
 
@@ -281,22 +341,17 @@ async def test_launches_of_instances_that_have_ended_are_closed_in_one_statement
 
 
 async def test_a_launch_whose_instance_is_locked_holds_up_no_other(
-    server: PostgresServer, worker: PostgresPersistence
+    worker: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     """It is closed alone, once the lock is gone."""
     launch_ids = await claim(worker, "a", "b", "held")
-    [(name,)] = await worker._database.read("ask", "SELECT current_database()")
-    stranger = await asyncpg.connect(server.url(name))
-    try:
-        async with stranger.transaction():
-            await stranger.execute("SELECT FROM instances WHERE instance_id = 'held' FOR UPDATE")
-            ending = asyncio.create_task(end(worker, launch_ids))
-            while len(await worker.launches.page(LaunchFilter(open_only=True))) > 1:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-            [still_open] = await worker.launches.page(LaunchFilter(open_only=True))
-        await ending
-    finally:
-        await stranger.close()
+    async with stranger.transaction():
+        await stranger.execute("SELECT FROM instances WHERE instance_id = 'held' FOR UPDATE")
+        ending = asyncio.create_task(end(worker, launch_ids))
+        while len(await worker.launches.page(LaunchFilter(open_only=True))) > 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        [still_open] = await worker.launches.page(LaunchFilter(open_only=True))
+    await ending
 
     assert still_open.instance_id == "held"
     assert await worker.launches.page(LaunchFilter(open_only=True)) == []

@@ -15,6 +15,7 @@ from runtara_domain.launching.room import (
     Lane,
     LimitUsage,
     Room,
+    Target,
     Targets,
     choose,
     elsewhere,
@@ -26,7 +27,6 @@ from runtara_domain.model.launches import INLINE, Assignment, Claims, new_launch
 from runtara_persistence import queries, records, stored
 
 if TYPE_CHECKING:
-    from runtara_domain.launching.room import Target
     from runtara_domain.model.launches import Offer
     from runtara_domain.model.limits import Limit
     from runtara_domain.model.stored_images import Image
@@ -46,8 +46,8 @@ class _Claiming:
     A claim that is under way.
 
     lanes: the lanes in which instances wait, with their keys in the database. others: launchable
-    instances that were found one by one. waiting: the instances that wait in the lanes, where they
-    were read with the lanes. versions: the versions of the rows that were read, by instance.
+    instances that were found one by one. versions: the versions of the rows that were read, by
+    instance.
     has_others: whether lanes and instances were left out, which the offer's worker does not serve.
     """
 
@@ -56,7 +56,6 @@ class _Claiming:
     at: datetime
     lanes: dict[Lane, int] = field(default_factory=dict)
     others: list[Candidate] = field(default_factory=list)
-    waiting: list[Candidate] | None = None
     has_others: bool = False
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -67,9 +66,14 @@ async def claim(connection: Connection, offer: Offer, limit: int, at: datetime) 
 
     The claim looks for launchable instances without a lock. So a claim that finds none waits for no
     other step, and writes nothing. If there are limits or holds, a claim that has found some goes
-    on in one transaction, which locks the environment and the limits.
+    on in one transaction, which locks the environment and the limits. A worker's claim without
+    limits and holds is one statement.
     """
-    [first, *_] = rows = await connection.fetch(_SQL["find"], *_key(offer, at, limit))
+    if offer.workflows and offer.tenant_limit is None:
+        at_once = await _find_and_take(connection, offer, limit, at)
+        if at_once is not None:
+            return at_once
+    [first, *_] = rows = await connection.fetch(_SQL["find"], *_key(offer, at))
     if not first["is_living"]:
         return Claims(has_lease=False)
     if first["is_draining"]:
@@ -97,7 +101,11 @@ async def claim_with_start(connection: Connection, offer: Offer, at: datetime) -
     """
     if not await connection.fetch(_SQL["lock_free"], offer.environment_id):
         return Claims()
-    [first, *_] = rows = await connection.fetch(_SQL["find"], *_key(offer, at, 1))
+    if offer.workflows and offer.tenant_limit is None:
+        at_once = await _find_and_take(connection, offer, 1, at)
+        if at_once is not None:
+            return at_once
+    [first, *_] = rows = await connection.fetch(_SQL["find"], *_key(offer, at))
     if not first["is_living"] or first["is_draining"]:
         return Claims(has_lease=first["is_living"], is_draining=first["is_draining"])
     is_bounded = first["is_bounded"] or offer.tenant_limit is not None
@@ -149,6 +157,35 @@ async def ahead(connection: Connection, candidate: Candidate, at: datetime, limi
     return int(row["ahead"])
 
 
+async def _find_and_take(
+    connection: Connection, offer: Offer, limit: int, at: datetime
+) -> Claims | None:
+    """
+    Claim the first instances of a worker's workflows, in one statement.
+
+    None: it took none of those that it found, because there are limits or holds, or because other
+    steps had all of them locked. Then they are to be chosen as for other environments.
+    """
+    served = (offer.tenant_id, list(offer.workflows), limit, INLINE)
+    rows = await connection.fetch(_SQL["find_and_take"], *_key(offer, at), *served)
+    [first, *_] = rows
+    if not first["is_living"]:
+        return Claims(has_lease=False)
+    if first["is_draining"]:
+        return Claims(is_draining=True)
+    taken = [row for row in rows if row["launch_id"] is not None]
+    if first["chosen"] and not taken:
+        return None
+    taken.sort(key=lambda row: (-row["priority"], row["since"], row["instance_id"]))
+    target = Target(None)
+    return Claims(
+        tuple(_assignment(row, target, at) for row in taken),
+        again_at=at + _SOON if len(taken) < first["chosen"] else None,
+        next_at=first["next_launchable_at"] if len(taken) < limit else None,
+        has_others=first["has_others"],
+    )
+
+
 async def _claim(claiming: _Claiming, limit: int, *, is_bounded: bool) -> Claims:
     every = {*claiming.lanes, *(each.lane for each in claiming.others)}
     if not every:
@@ -186,10 +223,9 @@ async def _claim(claiming: _Claiming, limit: int, *, is_bounded: bool) -> Claims
     )
 
 
-def _key(offer: Offer, at: datetime, limit: int) -> tuple[object, ...]:
+def _key(offer: Offer, at: datetime) -> tuple[object, ...]:
     """Return the arguments of `find`."""
-    moments = (at, offer.lost_silence, offer.silence)
-    return (offer.environment_id, *moments, offer.tenant_id, list(offer.workflows), limit)
+    return (offer.environment_id, at, offer.lost_silence, offer.silence)
 
 
 async def _room(claiming: _Claiming, limits: Sequence[Limit]) -> Room:
@@ -200,8 +236,6 @@ async def _room(claiming: _Claiming, limits: Sequence[Limit]) -> Room:
 
 
 def _found(claiming: _Claiming, rows: Sequence[asyncpg.Record]) -> _Claiming:
-    if claiming.offer.workflows and not rows[0]["is_bounded"]:
-        claiming.waiting = []
     for row in rows:
         instance_id, key = row["instance_id"], row["lane"]
         if key is None and instance_id is None:
@@ -214,8 +248,7 @@ def _found(claiming: _Claiming, rows: Sequence[asyncpg.Record]) -> _Claiming:
         else:
             claiming.versions[instance_id] = row["version"]
             found = Candidate(instance_id, lane, row["since"], row["launch_count"])
-            read = claiming.others if key is None or claiming.waiting is None else claiming.waiting
-            read.append(found)
+            claiming.others.append(found)
     return claiming
 
 
@@ -254,8 +287,6 @@ async def _locked_limits(claiming: _Claiming, tenant_ids: Collection[str]) -> li
 async def _waiting(
     claiming: _Claiming, targets: Targets, free: Room, limit: int, tried: Collection[str]
 ) -> list[Candidate]:
-    if claiming.waiting is not None and not tried:
-        return once([*claiming.waiting, *claiming.others])
     asked: list[Lane] = []
     wanted: list[dict[str, object]] = []
     for lane, key in claiming.lanes.items():

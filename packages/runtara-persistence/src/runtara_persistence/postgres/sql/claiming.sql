@@ -1,9 +1,7 @@
 -- name: find
--- What a claim begins with, read without a lock: `take` looks again at the rows that it takes. For
--- a worker ($5, $6), and without limits and holds, also what waits in its lanes, up to $7 of each.
-WITH RECURSIVE clock AS MATERIALIZED (
-    SELECT $2::timestamptz AS now, $3::interval AS lost_silence, $4::interval AS silence
-),
+-- What a claim begins with, read without a lock: `take` looks again at the rows that it takes.
+WITH RECURSIVE
+-- include: clock,
 environment AS (
     SELECT
         coalesce(bool_or(closed_at IS NULL AND lease_until > $2), FALSE) AS is_living,
@@ -11,20 +9,16 @@ environment AS (
     FROM environments
     WHERE environment_id = $1
 ),
-bounds AS MATERIALIZED (
-    SELECT EXISTS (SELECT FROM limits) OR EXISTS (SELECT FROM holds) AS is_bounded
-),
 -- include: launchable_moments,
 -- include: lanes
 SELECT
     environment.*,
-    bounds.is_bounded,
+    EXISTS (SELECT FROM limits) OR EXISTS (SELECT FROM holds) AS is_bounded,
     (
         -- include: next_launchable
     ) AS next_launchable_at,
     found.*
 FROM environment
-CROSS JOIN bounds
 CROSS JOIN clock
 LEFT JOIN (
     SELECT
@@ -38,47 +32,8 @@ LEFT JOIN (
         workflow,
         queue,
         priority
-    FROM first_ones
+    FROM lanes
     WHERE since <= $2
-    UNION ALL
-    SELECT
-        first_ones.lane,
-        waiting.instance_id,
-        waiting.since,
-        waiting.launch_count,
-        waiting.version,
-        first_ones.tenant_id,
-        first_ones.image_id,
-        first_ones.workflow,
-        first_ones.queue,
-        first_ones.priority
-    FROM first_ones
-    CROSS JOIN bounds
-    CROSS JOIN LATERAL (
-        SELECT
-            instance_id,
-            -- include: waits_since
-            AS since,
-            launch_count,
-            xmin::text AS version
-        FROM instances
-        WHERE
-            -- include: may_launch
-            AND
-            -- include: lane
-            = first_ones.lane
-            AND priority = first_ones.priority
-            AND
-            -- include: waits_since
-            <= $2
-        ORDER BY since, instance_id COLLATE "C"
-        LIMIT $7::integer
-    ) AS waiting
-    WHERE first_ones.since <= $2
-        AND NOT bounds.is_bounded
-        AND first_ones.image_id IS NULL
-        AND first_ones.tenant_id = $5::text
-        AND first_ones.workflow = ANY ($6::text[])
     UNION ALL
     SELECT
         NULL,
@@ -109,6 +64,159 @@ LEFT JOIN (
     WHERE moment <= $2
 ) AS found ON environment.is_living AND NOT environment.is_draining;
 
+-- name: find_and_take
+-- The claim of a worker: up to $7 instances of its tenant ($5) and workflows ($6), in the order of
+-- `Candidate.rank`. If there are limits or holds, it takes none. If it takes none, it locks nothing.
+WITH RECURSIVE
+-- include: clock,
+-- include: launchable_moments,
+-- include: lanes,
+ready AS MATERIALIZED (
+    SELECT
+        lane,
+        NULL AS instance_id,
+        NULL AS version,
+        since,
+        priority,
+        -- include: served
+        AS is_served
+    FROM lanes
+    WHERE since <= $2
+    UNION ALL
+    SELECT
+        NULL,
+        instance_id,
+        version,
+        moment,
+        priority,
+        -- include: served
+    FROM told
+    WHERE held_until IS NULL OR held_until <= $2
+    UNION ALL
+    SELECT
+        NULL,
+        instance_id,
+        version,
+        moment,
+        priority,
+        -- include: served
+    FROM silent_ones
+    WHERE moment <= $2
+),
+chosen AS MATERIALIZED (
+    -- One that was told to go on may wait in a lane, too.
+    SELECT instance_id, version, priority, min(since) AS since
+    FROM (
+        SELECT
+            coalesce(waiting.instance_id, ready.instance_id) AS instance_id,
+            coalesce(waiting.version, ready.version) AS version,
+            ready.priority,
+            coalesce(waiting.since, ready.since) AS since
+        FROM ready
+        LEFT JOIN LATERAL (
+            SELECT
+                instance_id,
+                xmin::text AS version,
+                -- include: waits_since
+                AS since
+            FROM instances
+            WHERE
+                -- include: may_launch
+                AND
+                -- include: lane
+                = ready.lane
+                AND priority = ready.priority
+                AND
+                -- include: waits_since
+                <= $2
+            ORDER BY since, instance_id COLLATE "C"
+            LIMIT $7::integer
+        ) AS waiting ON ready.lane IS NOT NULL
+        WHERE ready.is_served
+    ) AS candidates
+    GROUP BY instance_id, version, priority
+    ORDER BY priority DESC, since, instance_id COLLATE "C"
+    LIMIT $7
+),
+-- Locked, so that nothing is taken under a lease that is over, or once the drain is stored.
+environment AS MATERIALIZED (
+    SELECT environment_id
+    FROM environments
+    WHERE environment_id = $1
+        AND EXISTS (SELECT FROM chosen)
+        AND NOT EXISTS (SELECT FROM limits)
+        AND NOT EXISTS (SELECT FROM holds)
+        AND NOT is_draining
+        AND capacity > 0
+        AND closed_at IS NULL
+        AND lease_until > $2
+    FOR NO KEY UPDATE
+),
+found AS MATERIALIZED (
+    SELECT i.instance_id, chosen.since
+    FROM chosen
+    JOIN instances AS i ON i.instance_id = chosen.instance_id
+    -- The row has not changed since it was found; a locked row is being changed, and skipped.
+    WHERE i.xmin::text = chosen.version AND EXISTS (SELECT FROM environment)
+    FOR NO KEY UPDATE OF i SKIP LOCKED
+),
+taken AS (
+    UPDATE instances AS i
+    SET launch_id = replace(gen_random_uuid()::text, '-', ''),
+        launch_sends_id = TRUE,
+        launch_count = i.launch_count + 1,
+        ended_run = i.run_epoch,
+        lost_run = NULL,
+        launch_after = NULL
+    FROM found
+    WHERE i.instance_id = found.instance_id
+    RETURNING
+        found.since,
+        -- include: assigned
+),
+launched AS (
+    INSERT INTO launches (
+        launch_id,
+        instance_id,
+        number,
+        environment_id,
+        tenant_id,
+        created_at,
+        workflow,
+        queue,
+        runner,
+        placement,
+        timeout_at,
+        is_bounded
+    )
+    SELECT
+        launch_id,
+        instance_id,
+        number,
+        $1,
+        tenant_id,
+        $2,
+        workflow,
+        queue,
+        $8,
+        $8,
+        $2 + timeout_ms * INTERVAL '1 millisecond',
+        FALSE
+    FROM taken
+)
+SELECT
+    e.closed_at IS NULL AND e.lease_until > $2 AS is_living,
+    e.is_draining OR e.capacity = 0 AS is_draining,
+    (
+        -- include: next_launchable
+    ) AS next_launchable_at,
+    EXISTS (SELECT FROM ready WHERE NOT is_served) AS has_others,
+    (SELECT count(*) FROM chosen) AS chosen,
+    taken.*
+FROM clock
+LEFT JOIN environments AS e ON e.environment_id = $1
+LEFT JOIN taken ON TRUE;
+
 -- name: lock_environment
 -- Claims that count open launches come one after the other.
 SELECT
@@ -131,7 +239,7 @@ FOR NO KEY UPDATE SKIP LOCKED;
 WITH RECURSIVE
 -- include: lanes
 SELECT lane, priority, tenant_id, queue
-FROM first_ones
+FROM lanes
 WHERE since <= $1::timestamptz;
 
 -- name: images
@@ -314,30 +422,7 @@ taken AS (
     JOIN found ON found.instance_id = wanted.instance_id
     WHERE i.instance_id = wanted.instance_id
     RETURNING
-        i.launch_id,
-        i.instance_id,
-        i.tenant_id,
-        i.launch_count AS number,
-        i.run_epoch AS run,
-        i.workflow,
-        i.checkpoint_id,
-        coalesce(
-            i.env, (SELECT a.env::text FROM instance_images AS a WHERE a.instance_id = i.instance_id)
-        ) AS env,
-        -- Another program may have stored a timeout that is too long to add to a moment.
-        CASE WHEN i.timeout_ms IS NOT NULL THEN
-            greatest(0, least(i.timeout_ms, 4294967295000))
-        END AS timeout_ms,
-        i.crashes,
-        i.priority,
-        i.queue,
-        -- The last launch's cause, if the instance is retried; the new launch is not visible here.
-        CASE WHEN i.backoff_ms IS NOT NULL THEN (
-            SELECT l.cause FROM launches AS l
-            WHERE l.instance_id = i.instance_id
-            ORDER BY l.number DESC
-            LIMIT 1
-        ) END AS last_cause
+        -- include: assigned
 ),
 launched AS (
     INSERT INTO launches (

@@ -56,50 +56,13 @@ CASE
 END;
 
 -- name: lanes
--- Skips through the index from lane to lane; the first instance of each has the lane's columns.
+-- Skips through the index from lane to lane, and reads the first instance of each.
 lanes AS (
     (
         SELECT
             -- include: lane
             AS lane,
-            priority
-        FROM instances
-        WHERE
-            -- include: may_launch
-        ORDER BY lane, priority
-        LIMIT 1
-    )
-    UNION ALL
-    SELECT further.lane, further.priority
-    FROM lanes
-    CROSS JOIN LATERAL (
-        SELECT
-            -- include: lane
-            AS lane,
-            priority
-        FROM instances
-        WHERE
-            -- include: may_launch
-            AND (
-                -- include: lane,
-                priority
-            ) > (lanes.lane, lanes.priority)
-        ORDER BY lane, priority
-        LIMIT 1
-    ) AS further
-),
-first_ones AS (
-    SELECT
-        lanes.lane,
-        lanes.priority,
-        one.tenant_id,
-        one.image_id,
-        one.workflow,
-        one.queue,
-        one.since
-    FROM lanes
-    CROSS JOIN LATERAL (
-        SELECT
+            priority,
             tenant_id,
             image_id,
             workflow,
@@ -109,13 +72,33 @@ first_ones AS (
         FROM instances
         WHERE
             -- include: may_launch
-            AND
-            -- include: lane
-            = lanes.lane
-            AND priority = lanes.priority
-        ORDER BY since, instance_id COLLATE "C"
+        ORDER BY lane, priority, since, instance_id COLLATE "C"
         LIMIT 1
-    ) AS one
+    )
+    UNION ALL
+    SELECT further.*
+    FROM lanes
+    CROSS JOIN LATERAL (
+        SELECT
+            -- include: lane
+            AS lane,
+            priority,
+            tenant_id,
+            image_id,
+            workflow,
+            queue,
+            -- include: waits_since
+            AS since
+        FROM instances
+        WHERE
+            -- include: may_launch
+            AND (
+                -- include: lane,
+                priority
+            ) > (lanes.lane, lanes.priority)
+        ORDER BY lane, priority, since, instance_id COLLATE "C"
+        LIMIT 1
+    ) AS further
 );
 
 -- name: launchable_moments
@@ -190,6 +173,11 @@ next_one AS MATERIALIZED (
         > (SELECT clock.now FROM clock)
     ORDER BY moment
     LIMIT 1
+);
+
+-- name: clock
+clock AS MATERIALIZED (
+    SELECT $2::timestamptz AS now, $3::interval AS lost_silence, $4::interval AS silence
 );
 
 -- name: next_launchable
@@ -286,3 +274,33 @@ forgotten AS (
         AND l.number <= settled.launch_count - $2::integer
         AND l.closed_at IS NOT NULL
 );
+
+-- name: served
+(image_id IS NULL AND tenant_id = $5::text AND workflow = ANY ($6::text[])) IS TRUE;
+
+-- name: assigned
+-- What a claim returns of an instance `i` that it has just given to a launch.
+i.launch_id,
+i.instance_id,
+i.tenant_id,
+i.launch_count AS number,
+i.run_epoch AS run,
+i.workflow,
+i.checkpoint_id,
+coalesce(
+    i.env, (SELECT a.env::text FROM instance_images AS a WHERE a.instance_id = i.instance_id)
+) AS env,
+-- Another program may have stored a timeout that is too long to add to a moment.
+CASE WHEN i.timeout_ms IS NOT NULL THEN
+    greatest(0, least(i.timeout_ms, 4294967295000))
+END AS timeout_ms,
+i.crashes,
+i.priority,
+i.queue,
+-- The last launch's cause, if the instance is retried; the new launch is not visible here.
+CASE WHEN i.backoff_ms IS NOT NULL THEN (
+    SELECT l.cause FROM launches AS l
+    WHERE l.instance_id = i.instance_id
+    ORDER BY l.number DESC
+    LIMIT 1
+) END AS last_cause;
