@@ -106,4 +106,20 @@ OWN_PROCESS = (
         "pass",
         (f"{_ENDINGS}::test_a_change_during_a_read_leads_to_another_read",),
     ),
+    Mutant(
+        "A stored end is heard at the next look.",
+        "runtara_domain/launching/endings.py",
+        "Endings.ended",
+        "waiter.answer()",
+        "pass",
+        (f"{_ENDINGS}::test_a_stored_end_is_heard_without_a_read",),
+    ),
+    Mutant(
+        "A wait ends with an end that was heard after the instance was reopened.",
+        "runtara_domain/launching/endings.py",
+        "Endings.until_final",
+        "not has_heard or found is None or found.state.is_final",
+        "True",
+        (f"{_ENDINGS}::test_an_instance_that_was_reopened_is_not_final_though_its_end_is_heard",),
+    ),
 )

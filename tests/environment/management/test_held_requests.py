@@ -10,11 +10,14 @@ from tests.contract.launching import put_image
 from tests.domain.launching.world import TENANT, World
 
 from runtara_domain.error import ShuttingDown
+from runtara_domain.launching import endings
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher
+from runtara_domain.model import Signal
 from runtara_domain.model.launches import InstanceStart
 from runtara_domain.model.stored_launches import Launch
 from runtara_domain.ports.transport import OnAbandoned, never_abandoned
+from runtara_domain.status import OPEN, SignalType
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import instances, workers
 from runtara_protocol.pb import environment_pb2 as pb
@@ -118,6 +121,37 @@ async def test_a_claim_that_is_given_up_takes_nothing(world: World) -> None:
 
         assert given(claiming) == []
         assert [one.instance_id for one in again.claim_launches.assignments] == ["i"]
+
+
+async def test_a_wait_reads_once_at_its_begin_and_once_at_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An end that is heard just after a reopening does not end it."""
+    for name in ("_FIRST_LOOK", "_LAST_LOOK"):
+        monkeypatch.setattr(endings, name, 1000.0)
+    reads = world.count_calls()
+    async with world.launcher() as launcher:
+        core = management(world, launcher)
+        await start(world, 1000)
+        reads.clear()
+        wait = pb.WaitInstanceRequest(instance_id="i", wait_ms=60_000)
+        waiting = asyncio.create_task(instances.wait_instance(core, request(), wait))
+        await world.settle()
+        begun = reads.copy()
+        core.operations.endings.ended(["i"])
+        await world.settle()
+        assert not waiting.done()
+        reads.clear()
+        await world.persistence.signals.send(
+            "i", Signal(SignalType.CANCEL), when=OPEN, at=world.clock.now()
+        )
+        core.operations.endings.ended(["i"])
+        async with asyncio.timeout(50):
+            answer = await waiting
+
+        assert answer.wait_instance.instance.status == pb.STATUS_CANCELLED
+        assert (begun["run_states"], begun["view"]) == (1, 0)
+        assert (reads["run_states"], reads["run_state"], reads["view"]) == (0, 0, 1)
 
 
 async def test_what_is_held_is_answered_when_the_environment_ends(world: World) -> None:

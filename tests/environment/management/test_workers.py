@@ -45,12 +45,11 @@ async def test_a_report_closes_and_names_what_can_be_closed(
     claimed = await transport.ask(pb.RpcRequest(claim_launches=claim))
     ids = {one.instance_id: one.launch_id for one in claimed.assignments}
     told = set[str]()
-    tell, close = Endings.tell, port.persistence.launches.close
+    close = port.persistence.launches.close
     j_is_closed = asyncio.Event()
 
     def note(endings: Endings, instance_ids: Collection[str]) -> None:
         told.update(instance_ids)
-        tell(endings, instance_ids)
 
     async def fail(closing: Closing, *arguments: Any, **options: Any) -> Closed:
         if closing.launch_id == ids["i"]:
@@ -60,7 +59,7 @@ async def test_a_report_closes_and_names_what_can_be_closed(
         j_is_closed.set()
         return closed
 
-    monkeypatch.setattr(Endings, "tell", note)
+    monkeypatch.setattr(Endings, "ended", note)
     with monkeypatch.context() as failing:
         failing.setattr(port.persistence.launches, "close", fail)
         with pytest.raises(ServerError, match="the disk is full"):

@@ -133,7 +133,7 @@ class EnvironmentRuntime:
         if self._core is not None:
             management: Management = self._container.management()
             endings = management.operations.endings
-            self._core.on_ended(lambda instance_id: endings.tell([instance_id]))
+            self._core.on_ended(lambda instance_id: endings.ended([instance_id]))
 
     def _launcher(self) -> Launcher:
         try:

@@ -29,13 +29,13 @@ class _GivenUp(Exception):
 class _Waiter:
     """A waiter. due: its next read, by the loop's time. span: the time between its reads."""
 
-    end: asyncio.Future[State | None]
+    end: asyncio.Future[None]
     span: float
     due: float = 0.0
 
-    def answer(self, state: State | None) -> None:
+    def answer(self) -> None:
         if not self.end.done():
-            self.end.set_result(state)
+            self.end.set_result(None)
 
     def fail(self, error: Exception) -> None:
         if not self.end.done():
@@ -49,9 +49,9 @@ class Endings:
     """
     Waits for ends of instances.
 
-    A waiter gets an end at once if `tell` is called, else within half a second. The reads for a
-    waiter become rarer, and reads that are about due are made together. Without waiters there is no
-    query.
+    A waiter gets an end at once if `ended` or `tell` is called, else within half a second. The
+    reads for a waiter become rarer, and reads that are about due are made together. Without waiters
+    there is no query.
     """
 
     def __init__(self, instances: Instances) -> None:
@@ -60,6 +60,12 @@ class Endings:
         self._changed = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
 
+    def ended(self, instance_ids: Collection[str]) -> None:
+        """Answer those that wait for these instances: their ends are stored."""
+        for instance_id in instance_ids:
+            for waiter in self._waiters.get(instance_id, ()):
+                waiter.answer()
+
     def tell(self, instance_ids: Collection[str]) -> None:
         """Read the states of these instances now, if anyone waits for them: they may have ended."""
         for instance_id in instance_ids:
@@ -67,26 +73,45 @@ class Endings:
                 waiter.due = 0.0
                 self._changed.set()
 
+    async def until_heard(
+        self, instance_id: str, wait: timedelta, on_abandoned: OnAbandoned = never_abandoned
+    ) -> bool:
+        """
+        Wait until an end is heard of, the time is up, or the client no longer wants the answer.
+
+        Returns whether the instance is final or unknown, as far as was heard. An end that was
+        stored just before may be heard after the instance was reopened: the caller reads what it
+        needs of the instance, and waits again if it goes on. Raises InvalidValue if no instance can
+        have the id, and DatabaseError.
+        """
+        # An id that the database refuses would fail the query of all waiters.
+        values.check_id("instance_id", instance_id)
+        if wait <= timedelta(0):
+            return False
+        with self._waiter(instance_id) as waiter, on_abandoned(waiter.give_up):
+            try:
+                async with asyncio.timeout(wait.total_seconds()):
+                    await waiter.end
+            except (TimeoutError, _GivenUp):
+                return False
+        return True
+
     async def until_final(
         self, instance_id: str, wait: timedelta, on_abandoned: OnAbandoned = never_abandoned
     ) -> State | None:
         """
-        Wait until an instance is final, the time is up, or the client no longer wants the answer.
+        Wait as `until_heard` until an instance is final.
 
-        Returns its state; None if it is unknown. Raises InvalidValue if no instance can have the
-        id, and DatabaseError.
+        Returns its state at the end of the wait; None if it is unknown.
         """
-        # An id that the database refuses would fail the query of all waiters.
-        values.check_id("instance_id", instance_id)
-        if wait > timedelta(0):
-            with self._waiter(instance_id) as waiter, on_abandoned(waiter.give_up):
-                try:
-                    async with asyncio.timeout(wait.total_seconds()):
-                        return await waiter.end
-                except (TimeoutError, _GivenUp):
-                    pass  # The state is read once more below.
-        found = await self._instances.run_state(instance_id)
-        return None if found is None else found.state
+        now = asyncio.get_running_loop().time
+        until = now() + wait.total_seconds()
+        while True:
+            left = timedelta(seconds=until - now())
+            has_heard = await self.until_heard(instance_id, left, on_abandoned)
+            found = await self._instances.run_state(instance_id)
+            if not has_heard or found is None or found.state.is_final:
+                return None if found is None else found.state
 
     @contextmanager
     def _waiter(self, instance_id: str) -> Iterator[_Waiter]:
@@ -148,4 +173,4 @@ class Endings:
             run_state = found.get(instance_id)
             if run_state is None or run_state.state.is_final:
                 for one in waited:
-                    one.answer(None if run_state is None else run_state.state)
+                    one.answer()

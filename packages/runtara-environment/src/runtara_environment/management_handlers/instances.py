@@ -121,12 +121,16 @@ async def wait_instance(
     """Answer when the instance is final, or the time is up."""
     wait = min(timedelta(milliseconds=message.wait_ms), _LONGEST_WAIT)
     until = core.clock.uptime() + wait
-    given_up = _given_up(core, request)
-    state = await core.operations.endings.until_final(message.instance_id, wait, given_up)
-    if state is not None and not state.is_final and core.clock.uptime() < until:
-        raise ShuttingDown("The server is shutting down: try again in a moment, or another")
-    response = await _status(core, message.instance_id, brief=False)
-    return pb.RpcResponse(wait_instance=pb.WaitInstanceResponse(instance=response))
+    given_up, endings = _given_up(core, request), core.operations.endings
+    while True:
+        left = until - core.clock.uptime()
+        has_heard = await endings.until_heard(message.instance_id, left, given_up)
+        response = await _status(core, message.instance_id, brief=False)
+        is_over = not response.found or response.status in translation.FINAL_STATUSES
+        if is_over or core.clock.uptime() >= until:
+            return pb.RpcResponse(wait_instance=pb.WaitInstanceResponse(instance=response))
+        if not has_heard:
+            raise ShuttingDown("The server is shutting down: try again in a moment, or another")
 
 
 def _given_up(core: Management, request: ManagementRequest) -> OnAbandoned:

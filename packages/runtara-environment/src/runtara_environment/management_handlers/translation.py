@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.waits import awaited
-from runtara_domain.status import InstanceStatus, SignalType
+from runtara_domain.status import FINAL, InstanceStatus, SignalType
 from runtara_protocol.pb import environment_pb2 as pb
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ STATUSES: Mapping[InstanceStatus, pb.InstanceStatus] = MappingProxyType(
         InstanceStatus.CANCELLED: pb.STATUS_CANCELLED,
     }
 )
+FINAL_STATUSES = frozenset(STATUSES[state.status] for state in FINAL)
 SIGNALS: Mapping[SignalType, pb.SignalType] = MappingProxyType(
     {
         SignalType.CANCEL: pb.SIGNAL_CANCEL,

@@ -14,7 +14,7 @@ from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.launching.verdicts import judge
 from runtara_domain.model.environments import Lease, NewEnvironment
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
-from runtara_domain.model.launches import Assignment, Closing, Offer, OpenLaunch
+from runtara_domain.model.launches import Assignment, Closed, Closing, Offer, OpenLaunch
 from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.model.verdicts import LaunchedInstance, Verdict
 from runtara_environment.errors import Conflict, LeaseLost
@@ -160,7 +160,7 @@ async def report_launches(
         return_exceptions=True,
     )
     all_closed = [one for one in outcomes if not isinstance(one, BaseException)]
-    core.operations.endings.tell([closed.instance_id or "" for closed in all_closed])
+    _tell_of_ends(core, all_closed)
     if any(closed.after is None or not closed.after.is_final for closed in all_closed):
         core.launcher.recheck()
     core.launcher.freed()
@@ -170,6 +170,17 @@ async def report_launches(
     pairs = zip(closings, all_closed, strict=True)
     already_closed = [closing.launch_id for closing, closed in pairs if not closed.is_closed]
     return pb.RpcResponse(report_launches=pb.ReportLaunchesResponse(already_closed=already_closed))
+
+
+def _tell_of_ends(core: Management, all_closed: Iterable[Closed]) -> None:
+    """Have clients answered that wait for these instances; one that goes on is no news."""
+    for closed in all_closed:
+        if closed.instance_id is None:
+            continue
+        if closed.after is None:
+            core.operations.endings.tell([closed.instance_id])
+        elif closed.after.is_final:
+            core.operations.endings.ended([closed.instance_id])
 
 
 def _verdict(crashes: CrashPolicy, end: LaunchEnd, instance: LaunchedInstance) -> Verdict:

@@ -90,7 +90,7 @@ class EmbeddedInstances:
             left = _HOLD if until is None else max(until - datetime.now(UTC), timedelta(0))
             try:
                 with as_client_errors():
-                    state = await self._operations.endings.until_final(
+                    has_heard = await self._operations.endings.until_heard(
                         instance_id, min(_HOLD, left)
                     )
             except DatabaseFailed as error:
@@ -102,12 +102,13 @@ class EmbeddedInstances:
                 await asyncio.sleep(delay(failures))
                 continue
             failures = 0
-            if state is not None and not state.is_final and left >= _HOLD:
+            if not has_heard and left >= _HOLD:
                 continue
-            found = None if state is None else await self.get(instance_id)
+            found = await self.get(instance_id)
             if found is None:
                 raise InstanceNotFound(f"Instance {instance_id!r} not found")
-            return found
+            if found.status.is_final or not has_heard:
+                return found
 
     async def list(self, which: InstanceFilter = _ANY) -> AsyncIterator[InstanceSummary]:
         after: InstancePlace | None = None
