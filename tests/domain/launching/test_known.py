@@ -39,24 +39,37 @@ def test_a_workers_full_claim_leaves_the_moment_of_the_launchers_claim() -> None
     """The claim does not give the next moment, which the event may have been about."""
     known = left_to_workers()
 
-    known.note_of_worker(Claims((Mock(spec=Assignment),)), 1, UPTIME, is_newest=True)
+    known.note_of_worker(Claims((Mock(spec=Assignment),)), 1, UPTIME, NOW, is_newest=True)
 
-    assert known.moments() == [NOW + timedelta(milliseconds=50)]
+    assert known.moments() == [NOW + timedelta(milliseconds=100)]
 
 
 def test_a_workers_claim_that_gave_all_there_was_clears_that_moment() -> None:
     known = left_to_workers()
 
-    known.note_of_worker(Claims((Mock(spec=Assignment),), next_at=SOON), 2, UPTIME, is_newest=True)
+    known.note_of_worker(
+        Claims((Mock(spec=Assignment),), next_at=SOON), 2, UPTIME, NOW, is_newest=True
+    )
 
     assert (known.moments(), known.is_wanted) == ([SOON], False)
+
+
+def test_a_workers_claim_before_the_newest_event_has_the_next_one_waited_for() -> None:
+    """It shows all that came before it, and its worker claims again at once."""
+    known, later = left_to_workers(), NOW + timedelta(milliseconds=90)
+
+    known.note_of_worker(Claims(), 9, UPTIME, later, is_newest=False)
+    assert known.moments() == [later + timedelta(milliseconds=100)]
+    known.note_of_worker(Claims(has_others=True), 9, UPTIME, later, is_newest=False)
+
+    assert known.is_wanted
 
 
 @pytest.mark.parametrize("late", [None, LATE])
 def test_an_older_answer_does_not_erase_an_earlier_moment(late: datetime | None) -> None:
     known = left_to_workers()
     known.begin()
-    known.note_of_worker(Claims(next_at=SOON), 9, UPTIME, is_newest=True)
+    known.note_of_worker(Claims(next_at=SOON), 9, UPTIME, NOW, is_newest=True)
 
     known.note(Claims(next_at=late), 9)
     known.note_renewal(renewal(late))
@@ -77,7 +90,7 @@ def test_a_renewal_brings_an_earlier_moment_and_a_drain_clears_it() -> None:
 
 def test_the_next_claim_of_the_launcher_brings_the_moments_anew() -> None:
     known = left_to_workers()
-    known.note_of_worker(Claims(next_at=SOON), 9, UPTIME, is_newest=True)
+    known.note_of_worker(Claims(next_at=SOON), 9, UPTIME, NOW, is_newest=True)
 
     known.begin()
     known.note(Claims(next_at=LATE, again_at=SOON), 9)

@@ -107,7 +107,7 @@ async def test_an_end_is_followed_by_a_claim_if_a_limit_held_something_back(worl
 
 
 async def test_a_launcher_claims_only_what_waiting_workers_leave_to_it(world: World) -> None:
-    """If no worker answers, it claims after 50 ms."""
+    """If no worker answers, it claims after 100 ms."""
     calls = world.count_calls()
     async with world.launcher() as launcher:
         await world.settle()
@@ -126,9 +126,9 @@ async def test_a_launcher_claims_only_what_waiting_workers_leave_to_it(world: Wo
             launcher.answered(Claims(), launcher.launchable.count - 1, 9)
             await world.settle()
             assert calls["claim"] == 1
-            await world.pass_time(0.05, step=0.05)
+            await world.pass_time(0.1, step=0.1)
             assert calls["claim"] == 2
-        await world.pass_time(0.02, step=0.02)
+        await world.pass_time(0.05, step=0.05)
         launcher.take(None)
         await world.settle()
         assert calls["claim"] == 3

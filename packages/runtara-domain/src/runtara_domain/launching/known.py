@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from runtara_domain.model.environments import Renewal
 from runtara_domain.model.launches import Claims
 
-_LEFT = timedelta(milliseconds=50)
+_LEFT = timedelta(milliseconds=100)
 """How long a launcher waits for the claim of a worker, which may show that it need not claim."""
-_NEXT = timedelta(milliseconds=20)
+_NEXT = timedelta(milliseconds=50)
 """Within this time after the answer to a worker's claim its next claim is expected."""
 
 
@@ -70,21 +70,22 @@ class Known:
         self.is_wanted |= self.is_waiting
 
     def note_of_worker(
-        self, claims: Claims, limit: int, uptime: timedelta, *, is_newest: bool
+        self, claims: Claims, limit: int, uptime: timedelta, now: datetime, *, is_newest: bool
     ) -> None:
         """
         Note the answer to a worker's claim of at most this many instances, at this time.
 
-        is_newest: whether nothing became launchable since it was sent.
+        is_newest: whether nothing became launchable since it was sent. If something did, the next
+        claim of the worker is waited for anew, because this one shows all that came before it.
         """
         self.answered_at = uptime
         self._note_next(claims.next_at)
         self.is_held_back |= claims.is_held_back
         if claims.has_others or claims.is_draining or not claims.has_lease:
             self.is_wanted = True
-        elif is_newest and len(claims.assignments) < limit:
+        elif len(claims.assignments) < limit:
             # A claim that gave as many as it asked for does not give the next moment.
-            self.left_until = None
+            self.left_until = None if is_newest else now + _LEFT
 
     def note_renewal(self, renewal: Renewal) -> None:
         """Note the next moment that a renewal of the lease returned; a drain has none."""

@@ -194,8 +194,8 @@ class Launcher:
 
         heard: `launchable.count` when the claim was sent. limit: what the claim asked for at most.
         """
-        is_newest = heard == self.launchable.count
-        self._known.note_of_worker(claims, limit, self._clock.uptime(), is_newest=is_newest)
+        is_newest, times = heard == self.launchable.count, (self._clock.uptime(), self._lease.now())
+        self._known.note_of_worker(claims, limit, *times, is_newest=is_newest)
         self._wake_up.set()
 
     def recheck_schedules(self) -> None:
