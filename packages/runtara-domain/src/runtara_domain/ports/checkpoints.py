@@ -44,8 +44,8 @@ class Checkpoints(Protocol):
         checkpoint. An instance that does not admit the caller is left unchanged.
 
         What precedes `write` is saved before it, in order and each unless its id is taken; the
-        outcome does not tell of it.
-        A failure in between may leave it saved alone, but never `write` without it.
+        outcome does not tell of it. A failure in between may leave only the first ones saved, but
+        never one without those before it.
         """
         ...
 

@@ -104,9 +104,13 @@ class Promise(Generic[T]):
 
         async def got() -> T:
             until = None
-            if limit is not None:
+            if limit is not None and not await execution.recorder.has_record(call):
                 until = await deadline(
-                    execution, call.part("until"), lambda now: now + limit, is_outcome=False
+                    execution,
+                    call.part("until"),
+                    lambda now: now + limit,
+                    is_outcome=False,
+                    is_needless=lambda: execution.inbox.look(self._signal),
                 )
             record = await received(execution, call, self._kind, until)
             if record.kind is Kind.UNTIL:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
@@ -100,20 +100,26 @@ async def deadline(
     end: Callable[[datetime], datetime | None],
     *,
     is_outcome: bool = True,
+    is_needless: Callable[[], Awaitable[bool]] | None = None,
 ) -> datetime | None:
     """
     Return the deadline saved for a call, a new one for a live call; None: it has none.
 
-    Raises the error by which the call was cancelled before.
+    `is_needless`: looks whether a live call needs no deadline; then none is saved. Raises the error
+    by which the call was cancelled before.
     """
 
-    async def live() -> Record:
+    async def live() -> Record | None:
         await execution.cancellation.check(call)
         until = end(execution.clock())
+        if is_needless is not None and await is_needless():
+            return None
         text = json.dumps(None if until is None else until.isoformat()).encode()
         return call.record(Kind.UNTIL, text)
 
     record = await execution.durable(call, live, is_outcome=is_outcome)
+    if not record.is_kept:
+        return None
     if record.kind is not Kind.UNTIL:
         await execution.end.finish_and_block(
             NondeterminismError(

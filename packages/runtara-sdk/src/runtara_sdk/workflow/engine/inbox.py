@@ -47,9 +47,10 @@ class SignalInbox:
         """Within the block, a value sent to this name ends the wait."""
         self._waits[wait] = name
         if name in self._values:
-            # The value came just after the cancel of an earlier wait.
+            # It was looked up before, or came just after the cancel of an earlier wait.
             wait.end()
-        self._changed.set()
+        else:
+            self._changed.set()
         try:
             yield
         finally:
@@ -67,6 +68,14 @@ class SignalInbox:
         """Return the value that was sent to a name whose wait is over."""
         return self._values[name]
 
+    async def look(self, name: str) -> bool:
+        """Return whether a value was sent to a name so far; reads it if it is not known yet."""
+        if name not in self._values:
+            polled = await self._poll([name], timedelta(0))
+            await self.answer(polled)
+            self._deliver(polled, [name])
+        return name in self._values
+
     async def run(self) -> None:
         """Poll until cancelled."""
         while not await self._until_changed(_QUIET) and self._end.asking:
@@ -83,7 +92,7 @@ class SignalInbox:
     async def refresh(self) -> None:
         """Read the values that have been sent to promises so far."""
         while names := self._names():
-            if not self._deliver(await self._poll(names, timedelta(0))):
+            if not self._deliver(await self._poll(names, timedelta(0)), names):
                 return
 
     async def answer(self, polled: Polled) -> None:
@@ -101,7 +110,7 @@ class SignalInbox:
             await asyncio.wait({poll, changing}, return_when=asyncio.FIRST_COMPLETED)
             if poll.done():
                 await self.answer(poll.result())
-                if self._deliver(poll.result()) and not self._names():
+                if self._deliver(poll.result(), self._names()) and not self._names():
                     await self._until_changed(_BREATH)
         finally:
             poll.cancel()
@@ -111,9 +120,9 @@ class SignalInbox:
         names = dict.fromkeys(self._waits.values())
         return [name for name in names if name not in self._values]
 
-    def _deliver(self, polled: Polled) -> bool:
-        """End the waits whose values came; False: none did."""
-        news = [name for name in self._names() if name in polled.values]
+    def _deliver(self, polled: Polled, names: list[str]) -> bool:
+        """Keep the values that came to these names, and end their waits; False: none came."""
+        news = [name for name in names if name in polled.values]
         for name in news:
             self._values[name] = polled.values[name]
         for wait, name in self._waits.items():

@@ -121,6 +121,10 @@ class Recorder:
                         call.rename(key)
         return call.key
 
+    async def has_record(self, call: DurableCall) -> bool:
+        """Return whether an earlier run recorded an outcome under the call's own key."""
+        return await self._find(call.key) is not None
+
     async def recorded_under(self, call: DurableCall, what: str) -> Record | None:
         """Return a further record of a call; None if there is none."""
         record = await self._find(call.subkey(what))
@@ -175,7 +179,11 @@ class Recorder:
         if not record.is_kept:
             return record
         state = record.encoded
-        saved = await self.carrying(lambda owed: self._store.save(key, state, owed))
+        if self._owed:
+            saved = await self.carrying(lambda owed: self._store.save(key, state, owed))
+        else:
+            # The traceback of a step has few frames of the SDK's.
+            saved = await self._end.call_core(lambda: self._store.save(key, state))
         await self._heed(saved)
         if saved.state != state:
             record = records.decode(key, saved.state)
