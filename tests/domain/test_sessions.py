@@ -129,7 +129,7 @@ async def test_an_instance_that_ends_frees_its_place_for_every_session(
     desk: Desk, ending: EventType
 ) -> None:
     ended: list[str] = []
-    desk.slots.on_ended = ended.append
+    desk.slots.on_ended = lambda instance_id, is_launch_closed: ended.append(instance_id)
     session, other = await desk.registered(), await desk.registered()
 
     await desk.say(other, ending)

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.contract.launching import (
     KILLED,
+    LONG,
     hold_lease,
     judge_as_usual,
     offer_all,
@@ -26,16 +27,33 @@ from tests.contract.states import TENANT
 from tests.support.clock import START
 from tests.support.sqlite import migrated_file
 
-from runtara_domain.model import Caller, CheckpointWrite, Claim, Registration, Sleep
+from runtara_domain.model import (
+    Caller,
+    CheckpointWrite,
+    Claim,
+    Ending,
+    Event,
+    EventType,
+    Registration,
+    Sleep,
+)
 from runtara_domain.model.interventions import Deletion, Retry, Stop
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
-from runtara_domain.model.launches import Closing
+from runtara_domain.model.launches import Closing, Offer
+from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.status import OPEN, WORKING
+from runtara_domain.status import OPEN, WORKING, State
 from runtara_persistence.memory import MemoryPersistence
 from runtara_persistence.sqlite.persistence import SqlitePersistence
 
-NAMES = ("a", "b", "c")
+NAMES = ("a", "b", "c", "w")
+"""Of instances with an image, and the last one of an instance that a worker runs."""
+WORKER: dict[str, Any] = {
+    "kind": EnvironmentKind.WORKER,
+    "tenant_id": TENANT,
+    "workflows": frozenset({"orders"}),
+}
+WORKERS = Offer(environment_id="w", workflows=frozenset({"orders"}), tenant_id=TENANT)
 ENDS = (
     KILLED,
     LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=1),
@@ -47,11 +65,12 @@ ENDS = (
 named = st.sampled_from(NAMES)
 STEPS = st.one_of(
     st.tuples(st.just("start"), named, st.integers(0, 1)),
-    st.tuples(st.just("claim"), st.sampled_from("ef"), st.integers(1, 3)),
+    st.tuples(st.just("claim"), st.sampled_from("efw"), st.integers(1, 3)),
     st.tuples(st.just("register"), named, st.booleans()),
     st.tuples(st.just("save"), named, st.integers(0, 2)),
     st.tuples(st.just("sleep"), named, st.integers(0, 90)),
     st.tuples(st.just("close"), named, st.integers(0, len(ENDS) - 1)),
+    st.tuples(st.just("end"), named, st.sampled_from([0, 1, None])),
     st.tuples(st.just("resume"), named, st.none()),
     st.tuples(st.just("end waits"), named, st.none()),
     st.tuples(st.just("stop"), named, st.integers(0, 5)),
@@ -68,12 +87,14 @@ class World:
     def __init__(self, persistence: Persistence) -> None:
         self.persistence = persistence
         self.launched: dict[str, str] = {}
+        self.callers: dict[str, Caller] = {}
         self.at = START
 
     async def prepare(self) -> None:
         await put_image(self.persistence, image_id="image")
         for name in "ef":
             await hold_lease(self.persistence, name)
+        await hold_lease(self.persistence, "w", ttl=LONG, **WORKER)
 
     # Any: each kind of step has arguments of its own.
     async def take(self, kind: str, name: Any, more: Any) -> object:
@@ -82,12 +103,16 @@ class World:
         launch_id = self.launched.get(name, "none")
         match kind:
             case "start":
-                return await start(self.persistence, name, image_id="image", priority=more)
+                how = {"priority": more} if name == "w" else {"priority": more, "image_id": "image"}
+                return await start(self.persistence, name, **how)
             case "claim":
                 return await self._claim(name, more)
             case "register":
                 asked = Registration(name, TENANT, launch_id=launch_id if more else None)
-                return await self.persistence.instances.register(asked, when=OPEN, at=at)
+                registered = await self.persistence.instances.register(asked, when=OPEN, at=at)
+                if registered.run is not None:
+                    self.callers[name] = Caller(name, registered.run)
+                return registered
             case "save":
                 write = CheckpointWrite(f"c{more}", b"")
                 caller = Caller(name)
@@ -96,6 +121,8 @@ class World:
                 return await self._sleep(name, more)
             case "close":
                 return await launches.close(Closing(launch_id, ENDS[more]), judge_as_usual, at=at)
+            case "end":
+                return await self._end(name, more)
             case "resume":
                 return await launches.resume(name, at=at)
             case "end waits":
@@ -127,18 +154,30 @@ class World:
                 is_open = view.instance.launch_id is not None
                 instance = replace(view.instance, launch_id=None)
                 seen.append((replace(view, instance=instance), is_open))
-        for environment in "ef":
+        for environment in "efw":
             opened = await self.persistence.launches.open_launches(environment, at=self.at)
             opened = sorted(opened, key=lambda one: one.instance_id)
             seen += [replace(one, launch_id="") for one in opened]
         return seen
 
     async def _claim(self, environment: str, limit: int) -> list[object]:
-        offer = offer_all(environment)
+        offer = WORKERS if environment == "w" else offer_all(environment)
         claims = await self.persistence.launches.claim(offer, limit=limit, at=self.at)
         for one in claims.assignments:
             self.launched[one.instance_id] = one.launch_id
         return [replace(one, launch_id="") for one in claims.assignments]
+
+    async def _end(self, name: str, exit_code: int | None) -> object:
+        """End an instance; with an exit code no launch of a worker may be open afterwards."""
+        caller = self.callers.get(name, Caller(name))
+        state = State.FAILED if exit_code else State.COMPLETED
+        event = Event(EventType(state.value), b"1", self.at, exit_code=exit_code)
+        ending = Ending(state, b"1", "broken" if exit_code else None)
+        ended = await self.persistence.events.end(caller, event, ending, when=WORKING, at=self.at)
+        if ended.is_launch_closed:
+            opened = await self.persistence.launches.open_launches("w", at=self.at)
+            assert all(one.instance_id != name or one.run is None for one in opened)
+        return ended
 
     async def _sleep(self, name: str, seconds: int) -> object:
         sleep = Sleep(f"nap{seconds}", b"", timedelta(seconds=seconds), detach=True)
@@ -200,5 +239,5 @@ def test_any_history_of_launches_is_the_same_in_memory_and_on_sqlite(
 ) -> None:
     """Step by step, in what each finds and in how all stands; and at the end nothing is stuck."""
     with TemporaryDirectory() as folder:
-        history = [("start", name, 0) for name in NAMES[:2]]
+        history = [("start", name, 0) for name in (*NAMES[:2], "w")]
         asyncio.run(compare(migrated_file(Path(folder) / "x.db"), [*history, *steps]))

@@ -24,6 +24,17 @@ POSTGRES = (
         ),
     ),
     Mutant(
+        "The end of a lost run closes the launch that took over.",
+        "runtara_persistence/postgres/sql/events.sql",
+        "end",
+        "launch_id IS NOT NULL AND run_epoch > coalesce(ended_run, 0) AS has_open_launch",
+        "launch_id IS NOT NULL AS has_open_launch",
+        (
+            "tests/contract/test_launches_end.py"
+            "::test_the_end_of_a_lost_run_leaves_the_launch_that_took_over",
+        ),
+    ),
+    Mutant(
         "A row that another transaction locks keeps all claims from being renewed.",
         "runtara_persistence/postgres/sql/claims.sql",
         "renew",

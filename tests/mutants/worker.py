@@ -74,6 +74,17 @@ WORKER = (
         ),
     ),
     Mutant(
+        "A run whose end is on its way to its worker is superseded.",
+        "runtara_domain/launching/supervisor.py",
+        "Supervisor._attend_one",
+        "now < killed_at",
+        "False",
+        (
+            "tests/domain/launching/test_runs_of_workers.py"
+            "::test_a_run_has_time_to_say_that_its_launch_is_closed",
+        ),
+    ),
+    Mutant(
         "Other workers don't know what may have killed its process.",
         "runtara_domain/model/launches.py",
         "Assignment.is_suspect",

@@ -13,13 +13,11 @@ from tests.runtara.conftest import until
 from tests.runtara.shop import greet
 
 from runtara import children, locating, running
-from runtara.core import Order
+from runtara.core import INFRASTRUCTURE, Order, RunStore
 from runtara.processes import Process
-from runtara.running import INFRASTRUCTURE
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_sdk.workflow.api.workflows import Workflow
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
-from runtara_sdk.workflow.engine.store import DurableStore
 
 PLACES = 2
 
@@ -241,8 +239,8 @@ async def test_a_suspect_that_waits_gives_its_process_up_soon(
 
     class Stores:
         @asynccontextmanager
-        async def open(self, *_: object) -> AsyncIterator[DurableStore]:
-            yield cast("DurableStore", None)
+        async def open(self, *_: object) -> AsyncIterator[RunStore]:
+            yield cast("RunStore", None)
 
     monkeypatch.setattr(running, "execute", executed)
     assert isinstance(greet, Workflow)

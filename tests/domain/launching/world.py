@@ -32,6 +32,7 @@ from runtara_domain.status import OPEN, State
 from runtara_persistence.memory import MemoryPersistence
 
 TENANT = "tenant"
+WORKFLOW = "orders"
 
 
 @dataclass(slots=True)
@@ -141,10 +142,13 @@ class FakePlacement:
         *,
         exit_code: int | None = None,
         signal: int | None = None,
+        is_closed: bool = False,
     ) -> None:
-        """Let a process end."""
+        """Let a process end; is_closed: it has closed its launch."""
         process = self.processes[launch_id]
-        process.end = LaunchEnd(cause=cause, reports=True, exit_code=exit_code, signal=signal)
+        process.end = LaunchEnd(
+            cause=cause, reports=True, exit_code=exit_code, signal=signal, is_closed=is_closed
+        )
         self._tell(launch_id, process.end)
 
     def crash(self, instance_id: str) -> None:
@@ -201,8 +205,14 @@ class World:
         **more: object,
     ) -> Launcher:
         """Make an environment's engine."""
+        is_worker = kind is EnvironmentKind.WORKER
         environment = NewEnvironment(
-            environment_id=environment_id, machine="machine", capacity=capacity, kind=kind
+            environment_id=environment_id,
+            machine="machine",
+            capacity=capacity,
+            kind=kind,
+            tenant_id=TENANT if is_worker else None,
+            workflows=frozenset({WORKFLOW} if is_worker else ()),
         )
         settings = LauncherSettings(environment=environment, **more)  # type: ignore[arg-type]  # Fields by name.
         placement = self.placement(environment_id)
@@ -240,9 +250,9 @@ class World:
             registration, when=OPEN, at=self.clock.now()
         )
 
-    async def complete(self, process: Process, run: int) -> None:
-        """Let a registered process say that its instance is complete."""
-        event = Event(EventType.COMPLETED, b"1", self.clock.now())
+    async def complete(self, process: Process, run: int, exit_code: int | None = None) -> None:
+        """Let a registered process say that its instance is complete; exit_code: of a worker's."""
+        event = Event(EventType.COMPLETED, b"1", self.clock.now(), exit_code=exit_code)
         await self.persistence.events.end(
             Caller(process.assignment.instance_id, run),
             event,

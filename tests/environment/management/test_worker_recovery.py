@@ -1,7 +1,7 @@
 """The package's worker on an environment's port: what it does about lost answers and leases."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,11 +11,13 @@ from tests.environment.management.conftest import Port
 
 from runtara.core import HasEnded, Order, Plan
 from runtara.remote import worker
+from runtara_domain.model import Caller, Ending, Event, EventType, Registration
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_domain.status import OPEN, State
 from runtara_environment.management_handlers import workers
 from runtara_management_sdk import Environment
 from runtara_management_sdk.errors import LeaseLost
-from runtara_management_sdk.worker_records import Assignment, Renewed
+from runtara_management_sdk.worker_records import Assignment, Ended, Renewed
 from runtara_sdk.errors import RuntaraError
 
 PATIENCE_S = 30
@@ -37,9 +39,13 @@ class Runs:
         self.begun.set()
 
     def leave(self, launch_id: str) -> None:
-        self._ended(launch_id, LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=4))
+        self.tell(launch_id, LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=4))
 
     kill = leave
+
+    def tell(self, launch_id: str, end: LaunchEnd) -> None:
+        """Let a run end so."""
+        self._ended(launch_id, end)
 
 
 @asynccontextmanager
@@ -183,6 +189,55 @@ async def test_a_drain_outlives_the_loss_of_a_lease(
         await runs.begun.wait()
 
     assert drained.is_draining
+
+
+@pytest.mark.parametrize("is_heard", [False, True])
+async def test_a_run_has_time_to_say_that_its_launch_is_closed(
+    port: Port, monkeypatch: pytest.MonkeyPatch, *, is_heard: bool
+) -> None:
+    """Its end has closed the launch before the worker hears of it; only silence is superseded."""
+    monkeypatch.setattr(worker, "_END_COMES", 60.0 if is_heard else 0.05)
+    renew, knows = port.client.workers.renew, asyncio.Event()
+    killed, reported = list[str](), asyncio.Event()
+
+    async def note(*arguments: Any) -> Renewed:
+        renewed = await renew(*arguments)
+        if renewed.closed:
+            asyncio.get_running_loop().call_soon(knows.set)
+        return renewed
+
+    async def report(worker_id: str, ends: Collection[Ended]) -> None:
+        killed.extend(one.cause for one in ends)
+        reported.set()
+
+    monkeypatch.setattr(port.client.workers, "renew", note)
+    monkeypatch.setattr(port.client.workers, "report", report)
+    await port.client.instances.start("acme", workflow="flow", instance_id="i")
+    async with working(port) as runs:
+        await runs.begun.wait()
+        [launch_id] = runs.orders
+        await end_at_once(port, launch_id)
+        await knows.wait()
+        if is_heard:
+            code = LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=0, is_closed=True)
+            runs.tell(launch_id, code)
+        else:
+            await reported.wait()
+
+    assert killed == ([] if is_heard else ["superseded"])
+    [launch] = [one async for one in port.client.launches.list()]
+    assert (launch.cause, launch.exit_code) == ("exited", 0)
+
+
+async def end_at_once(port: Port, launch_id: str) -> None:
+    """Store the end of a run in the database, and with it its launch's."""
+    at = datetime.now(UTC)
+    asked = Registration("i", "acme", launch_id=launch_id)
+    registered = await port.persistence.instances.register(asked, when=OPEN, at=at)
+    event, ending = Event(EventType.COMPLETED, b"1", at, exit_code=0), Ending(State.COMPLETED, b"1")
+    caller = Caller("i", registered.run)
+    ended = await port.persistence.events.end(caller, event, ending, when=OPEN, at=at)
+    assert ended.is_launch_closed
 
 
 async def test_the_end_of_an_idle_worker_waits_for_no_server(

@@ -42,12 +42,12 @@ class Session:
         """Bind this run of the instance to the session, unless a newer run is bound already."""
         self._runs[instance_id] = max(run, self._runs.get(instance_id, 0))
 
-    def ended(self, instance_id: str) -> None:
+    def ended(self, instance_id: str, *, is_launch_closed: bool = False) -> None:
         """Free the instance's slot, here and for every session: it will not run again."""
         self._runs.pop(instance_id, None)
         self._slots.free(instance_id)
         if self._slots.on_ended is not None:
-            self._slots.on_ended(instance_id)
+            self._slots.on_ended(instance_id, is_launch_closed)
 
     @contextmanager
     def closing(self, call: Callable[[], None]) -> Iterator[None]:
@@ -75,11 +75,11 @@ class InstanceSlots:
     The instances with a live registered connection, at most `limit` of them.
 
     An instance has one slot, even if several sessions have registered it. on_ended: called with
-    each instance whose end a session has stored.
+    each instance whose end a session has stored, and with whether this closed its launch.
     """
 
     def __init__(self, limit: int) -> None:
-        self.on_ended: Callable[[str], None] | None = None
+        self.on_ended: Callable[[str, bool], None] | None = None
         self._limit = limit
         self._holders: dict[str, Counter[Session]] = {}
 

@@ -129,11 +129,18 @@ class EnvironmentRuntime:
         _log.info("stopped")
 
     def _hear_of_ends(self) -> None:
-        """Answer clients that wait for an end as soon as the embedded core has stored it."""
-        if self._core is not None:
-            management: Management = self._container.management()
-            endings = management.operations.endings
-            self._core.on_ended(lambda instance_id: endings.ended([instance_id]))
+        """Act on the ends that the embedded core stores: for waiting clients, and for claims."""
+        if self._core is None:
+            return
+        management: Management = self._container.management()
+        endings, launcher = management.operations.endings, management.launcher
+
+        def ended(instance_id: str, is_launch_closed: bool) -> None:
+            endings.ended([instance_id])
+            if is_launch_closed:
+                launcher.freed()
+
+        self._core.on_ended(ended)
 
     def _launcher(self) -> Launcher:
         try:

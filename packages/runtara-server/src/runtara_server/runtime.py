@@ -75,8 +75,11 @@ class CoreRuntime:
         """The operations for instances, for callers in this process."""
         return self._container.core()
 
-    def on_ended(self, call: Callable[[str], None]) -> None:
-        """Call this function, and no other, with each instance whose end a request has stored."""
+    def on_ended(self, call: Callable[[str, bool], None]) -> None:
+        """
+        Call this function, and no other, with each instance whose end a request has stored, and
+        with whether this closed the instance's launch.
+        """
         slots: InstanceSlots = self._container.slots()
         slots.on_ended = call
 

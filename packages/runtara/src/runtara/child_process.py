@@ -19,10 +19,10 @@ from typing import Any, NoReturn
 
 from runtara.children import Loading
 from runtara.connection import connected, preload
-from runtara.core import Order
+from runtara.core import SUSPENDED, Order
 from runtara.fork_server import forked
 from runtara.locating import Location, Way
-from runtara.running import SUSPENDED, Runs
+from runtara.running import Runs
 from runtara.threads import limit_threads
 from runtara_domain.model.launch_ends import LaunchEnd
 from runtara_sdk.loggers import get_logger
@@ -153,7 +153,12 @@ def _obey(runs: Runs, message: dict[str, Any]) -> None:
 
 
 def _written(end: LaunchEnd) -> dict[str, object]:
-    return {"cause": end.cause, "exit_code": end.exit_code, "reason": end.reason}
+    return {
+        "cause": end.cause,
+        "exit_code": end.exit_code,
+        "reason": end.reason,
+        "is_closed": end.is_closed,
+    }
 
 
 def _message(content: dict[str, object]) -> bytes:

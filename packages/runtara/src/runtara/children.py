@@ -21,10 +21,9 @@ from dataclasses import asdict
 from multiprocessing import spawn
 from typing import Any
 
-from runtara.core import HasEnded, Order
+from runtara.core import INFRASTRUCTURE, HasEnded, Order
 from runtara.locating import Location
 from runtara.processes import Forks, Interpreters, Process, Spawn
-from runtara.running import INFRASTRUCTURE
 from runtara.starts import Starts, places
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_sdk.errors import ConfigurationError
@@ -191,6 +190,7 @@ class Child:
                 reports=True,
                 exit_code=end["exit_code"],
                 reason=end["reason"],
+                is_closed=end["is_closed"],
             )
             if message["grown"] > GROWTH and message["suspended"] and not self.is_retired:
                 logger.info("process %d of the worker has grown, and is replaced", self.number)

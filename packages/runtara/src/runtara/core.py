@@ -81,6 +81,10 @@ class Instances(Protocol):
         ...
 
 
+DONE, FAILED, INFRASTRUCTURE, INPUT, SUSPENDED, REFUSED, CANCELLED = 0, 1, 4, 65, 75, 78, 130
+"""The exit codes of a process that runs only one instance, by which verdicts are given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A launch to execute. is_suspect: the process that ran it last has died, so it runs alone."""
@@ -92,14 +96,27 @@ class Order:
     is_suspect: bool = False
 
 
+class RunStore(DurableStore, Protocol):
+    """
+    The engine's store of one run.
+
+    is_launch_closed: whether the run's end, when it was stored, has closed the launch, too.
+    """
+
+    is_launch_closed: bool
+
+
 class RunStores(Protocol):
     """The engine's stores of the runs of one process, which show that they live."""
 
-    def open(
-        self, order: Order, core_timeout: timedelta
-    ) -> AbstractAsyncContextManager[DurableStore]:
+    def open(self, order: Order, core_timeout: timedelta) -> AbstractAsyncContextManager[RunStore]:
         """Open the store of one run; its calls repeat for `core_timeout` during an outage."""
         ...
+
+
+def code_of_failure(failure: bytes | None) -> int:
+    """Return the exit code of a run that fails; only a refused input is no failure of the code."""
+    return INPUT if failure is None else FAILED
 
 
 class RunsOfWorker(Protocol):

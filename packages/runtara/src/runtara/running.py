@@ -7,7 +7,18 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from runtara.core import Order, RunStores
+from runtara.core import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    INFRASTRUCTURE,
+    INPUT,
+    REFUSED,
+    SUSPENDED,
+    Order,
+    RunStore,
+    RunStores,
+)
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_sdk.errors import InstanceSuperseded, RuntaraError
 from runtara_sdk.loggers import get_logger
@@ -18,9 +29,6 @@ from runtara_sdk.workflow.engine.runner import execute
 from runtara_sdk.workflow.errors import Incompatible, InputRefused, NotSerializable, Superseded
 
 logger = get_logger(__name__)
-
-DONE, FAILED, INFRASTRUCTURE, INPUT, SUSPENDED, REFUSED, CANCELLED = 0, 1, 4, 65, 75, 78, 130
-"""The exit codes of a process that runs only one instance, by which verdicts are given."""
 
 _SUSPECT_WAITS = timedelta(seconds=1)
 """How long a suspect whose calls all wait keeps the process that it has for itself."""
@@ -58,6 +66,7 @@ class _Run:
     ) -> None:
         self._workflow, self._order, self._stores, self._ended = workflow, order, stores, ended
         self._departure = Departure()
+        self._store: RunStore | None = None
         self.task = asyncio.create_task(self._run(), name=order.instance_id)
 
     def leave(self) -> None:
@@ -67,27 +76,40 @@ class _Run:
         try:
             end = await self._executed()
         except asyncio.CancelledError:
-            end = LaunchEnd(cause=Cause.KILLED, reports=True)
+            end = LaunchEnd(cause=Cause.KILLED, reports=True, is_closed=self._is_closed)
         except Exception as error:
             # The error may be user code's or ours: it ends this launch, and not the worker.
             logger.exception("run of instance %r failed", self._order.instance_id)
-            end = _end(INFRASTRUCTURE, f"{type(error).__name__}: {error}")
+            end = self._end(INFRASTRUCTURE, f"{type(error).__name__}: {error}")
         self._ended(end)
 
     async def _executed(self) -> LaunchEnd:
         core_timeout = self._workflow.options.core_timeout
         try:
-            async with self._stores.open(self._order, core_timeout) as store:
-                ended = await execute(self._workflow, store, departure=self._departure)
+            async with self._stores.open(self._order, core_timeout) as self._store:
+                ended = await execute(self._workflow, self._store, departure=self._departure)
         except (Superseded, InstanceSuperseded) as error:
             return LaunchEnd(cause=Cause.SUPERSEDED, reports=True, reason=str(error))
         except InputRefused as error:
-            return _end(INPUT, str(error))
+            return self._end(INPUT, str(error))
         except (Incompatible, NotSerializable) as error:
-            return _end(REFUSED, str(error))
+            return self._end(REFUSED, str(error))
         except RuntaraError as error:
-            return _end(INFRASTRUCTURE, str(error))
-        return _end(_CODES[ended.outcome])
+            return self._end(INFRASTRUCTURE, str(error))
+        return self._end(_CODES[ended.outcome])
+
+    def _end(self, code: int, reason: str = "") -> LaunchEnd:
+        return LaunchEnd(
+            cause=Cause.EXITED,
+            reports=True,
+            exit_code=code,
+            reason=reason,
+            is_closed=self._is_closed,
+        )
+
+    @property
+    def _is_closed(self) -> bool:
+        return self._store is not None and self._store.is_launch_closed
 
 
 class Runs:
@@ -144,7 +166,3 @@ class Runs:
     def _ended(self, launch_id: str, end: LaunchEnd) -> None:
         del self._runs[launch_id]
         self._has_ended(launch_id, end)
-
-
-def _end(code: int, reason: str = "") -> LaunchEnd:
-    return LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=code, reason=reason)

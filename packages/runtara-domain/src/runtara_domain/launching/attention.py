@@ -109,6 +109,7 @@ def with_measure(end: LaunchEnd, taken: Measure | None) -> LaunchEnd:
         reason=taken.reason,
         memory_peak_bytes=end.memory_peak_bytes,
         cpu_usage_usec=end.cpu_usage_usec,
+        is_closed=end.is_closed,
     )
 
 

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 _AFTER_FAILURE = timedelta(seconds=1)
 _AT_THE_END = timedelta(seconds=10)
 """How long to wait for the verdicts of killed processes."""
+_END_COMES = timedelta(milliseconds=250)
+"""How long the end of a run may be on its way from the database to here."""
 _LOGGED = 1000
 """The most characters of a text from user code that are logged."""
 _SENT = {Act.TERMINATE: StopSignal.TERMINATE, Act.KILL: StopSignal.KILL}
@@ -48,8 +50,9 @@ class Watched:
     A launch of this environment.
 
     row: as last read; None before the first read. taken: the last taken measure. gone: set when the
-    launch has its verdict. is_taken_up: a former environment of this id claimed it, maybe without
-    the bound for tenants that this one has.
+    launch has its verdict. missing_since: since when the database has no such open launch. is_run:
+    it is a run of this worker, and no process of an image. is_taken_up: a former environment of
+    this id claimed it, maybe without the bound for tenants that this one has.
     """
 
     launch_id: str
@@ -59,7 +62,9 @@ class Watched:
     gone: TimedEvent
     row: OpenLaunch | None = None
     due_seen_at: datetime | None = None
+    missing_since: datetime | None = None
     taken: Measure | None = None
+    is_run: bool = False
     is_taken_up: bool = False
 
     @property
@@ -135,6 +140,7 @@ class Supervisor:
         watched = Watched(
             launch_id, instance_id, placement, self.patience.of(image), TimedEvent(self.clock)
         )
+        watched.is_run = image is None
         self.watched[launch_id] = watched
         return watched
 
@@ -216,12 +222,16 @@ class Supervisor:
         return max(min(moments) - self.lease.now(), timedelta(0)) if moments else None
 
     async def _attend_one(self, watched: Watched, row: OpenLaunch | None) -> datetime | None:
-        if watched.launch_id not in self.watched:
-            return None
-        if row is None:
-            await self._supersede(watched)
+        if watched.launch_id not in self.watched or watched.launch_id in self._judging:
             return None
         now = self.lease.now()
+        if row is None:
+            watched.missing_since = watched.missing_since or now
+            killed_at = watched.missing_since + (_END_COMES if watched.is_run else timedelta(0))
+            if now < killed_at:
+                return killed_at
+            await self._supersede(watched)
+            return None
         watched.row = row
         watched.due_seen_at = (watched.due_seen_at or now) if row.due_since is not None else None
         ahead = [
@@ -281,11 +291,7 @@ class Supervisor:
     async def _judge(self, launch_id: str, end: LaunchEnd) -> None:
         watched = self.watched.get(launch_id)
         end = with_measure(end, None if watched is None else watched.taken)
-        closed: Closed = await self._until_stored(
-            lambda at: self.persistence.launches.close(
-                Closing(launch_id, end, chance=random.random()), self._verdict, at=at
-            )
-        )
+        is_final = end.is_closed or await self._closed(launch_id, end)
         said = end.describe().partition("\n")[0][:_LOGGED]
         logger.info("launch %s ended: %s", launch_id, said)
         for placement in [watched.placement] if watched else self.placements.values():
@@ -297,9 +303,17 @@ class Supervisor:
         if not self.watched:
             self._emptied.set()
         self.freed()
-        is_final = closed.after is not None and closed.after.is_final
         if not is_final or (watched is not None and watched.is_taken_up):
             self.relaunchable()
+
+    async def _closed(self, launch_id: str, end: LaunchEnd) -> bool:
+        """Close a launch with its verdict; return whether its instance is final."""
+        closed: Closed = await self._until_stored(
+            lambda at: self.persistence.launches.close(
+                Closing(launch_id, end, chance=random.random()), self._verdict, at=at
+            )
+        )
+        return closed.after is not None and closed.after.is_final
 
     def _verdict(self, end: LaunchEnd, instance: LaunchedInstance) -> Verdict:
         verdict = judge(end, instance, self.crashes)

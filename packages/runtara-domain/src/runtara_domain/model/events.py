@@ -10,6 +10,8 @@ from runtara_domain.model.instances import Ending
 from runtara_domain.record import record
 from runtara_domain.status import Condition, State
 
+MAX_EXIT_CODE = 255
+
 
 @record
 class Event:
@@ -18,7 +20,8 @@ class Event:
 
     With `suspended`: blocked_reason is why its code can't go on with this history, None if it can;
     waits are the instance's waits, as a JSON list. With `failed`: failure describes the failure for
-    programs.
+    programs. With `completed` and `failed`: exit_code is the code with which the run's launch ends,
+    if a worker executes it. With an exit code the instance's end closes this launch, too.
     """
 
     type: EventType
@@ -29,6 +32,7 @@ class Event:
     blocked_reason: str | None = None
     waits: str | None = None
     failure: bytes | None = None
+    exit_code: int | None = None
 
     def __post_init__(self) -> None:
         values.check_bytes("payload", self.payload)
@@ -45,10 +49,14 @@ class Event:
         if self.failure is not None:
             self._require("failure", EventType.FAILED)
             values.check_bytes("failure", self.failure)
+        if self.exit_code is not None:
+            self._require("exit_code", EventType.COMPLETED, EventType.FAILED)
+            values.check_range("exit_code", self.exit_code, 0, MAX_EXIT_CODE)
 
-    def _require(self, field: str, kind: EventType) -> None:
-        if self.type is not kind:
-            raise InvalidValue(f"{field}: belongs to the event {kind}, got it with {self.type}")
+    def _require(self, field: str, *kinds: EventType) -> None:
+        if self.type not in kinds:
+            named = " or ".join(kinds)
+            raise InvalidValue(f"{field}: belongs to the event {named}, got it with {self.type}")
 
 
 @record
@@ -58,11 +66,13 @@ class Recorded:
 
     before: the instance's state before the step; None if it is unknown. repeated: the instance had
     ended in the same way before, so nothing was done. after: its state after the step.
+    is_launch_closed: of an end with an exit code, whether the caller's run has no open launch now.
     """
 
     before: RunState | None
     repeated: bool = False
     after: State | None = None
+    is_launch_closed: bool = False
 
 
 @record

@@ -63,7 +63,8 @@ class LaunchEnd:
 
     exit_code, signal: at most one of them is set; neither if it could not be read. reports: whether
     the process uses the exit codes of our SDK, as Python images and workers do. stderr: the end of
-    its output. reason: of a stop or a timeout, for people.
+    its output. reason: of a stop or a timeout, for people. is_closed: the step that ended the
+    instance has closed the launch, so that nothing is left to do.
     """
 
     cause: Cause
@@ -75,6 +76,7 @@ class LaunchEnd:
     reason: str = ""
     memory_peak_bytes: int | None = None
     cpu_usage_usec: int | None = None
+    is_closed: bool = False
 
     def describe(self) -> str:
         """Return the cause in words, with the exit code or signal if there is one."""

@@ -43,6 +43,10 @@ class Events(Protocol):
         with the same output and error, the outcome is `repeated` and nothing is written. Of
         concurrent ends one applies. A reopened instance that has not begun a run yet accepts no end
         from a caller without a run: `after` is None.
+
+        If the event has an exit code, and a worker executes the open launch of the caller's run,
+        the same step closes this launch, as `launches.close` would after the end: exited with this
+        code, with the verdict NOTHING.
         """
         ...
 

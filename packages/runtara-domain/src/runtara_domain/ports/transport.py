@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         NewChild,
         NewChildren,
         Pending,
+        Recorded,
         Registered,
         Registration,
         Report,
@@ -137,7 +138,7 @@ class Operations(Protocol):
         """
         ...
 
-    async def record_event(self, *, session: Session, caller: Caller, event: Event) -> None:
+    async def record_event(self, *, session: Session, caller: Caller, event: Event) -> Recorded:
         """
         Store an event and move its instance; an impossible time of the event becomes now.
 

@@ -62,12 +62,13 @@ class RecordEvent:
     waits: Waits
     clock: Clock
 
-    async def __call__(self, *, session: Session, caller: Caller, event: Event) -> None:
+    async def __call__(self, *, session: Session, caller: Caller, event: Event) -> Recorded:
         now = self.clock.now()
         step = event_step(caller, event, now)
         recorded = await self._record(step, now)
         judge(step, recorded)
         follow(session, self.waits, step, recorded)
+        return recorded
 
     async def _record(self, step: EventStep, now: datetime) -> Recorded:
         caller, event = step.caller, step.event
@@ -181,7 +182,7 @@ def follow(session: Session, waits: Waits, step: EventStep, recorded: Recorded) 
     if step.event.type is EventType.CUSTOM:
         return
     if recorded.after is not None and recorded.after.is_final:
-        session.ended(step.caller.instance_id)
+        session.ended(step.caller.instance_id, is_launch_closed=recorded.is_launch_closed)
     waits.recheck([step.caller.instance_id])
 
 

@@ -17,6 +17,7 @@ from runtara_domain.model import (
 from runtara_domain.model.reopening import REOPENED
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State, settle
 from runtara_persistence import records
+from runtara_persistence.memory import closing
 from runtara_persistence.memory.rows import EventRow, InstanceRow
 from runtara_persistence.memory.store import OnStore, step
 
@@ -78,14 +79,18 @@ class MemoryEvents(OnStore):
             return Recorded(before=None)
         before = row.run_state
         if not before.supersedes(caller) and _ended_so(row, ending):
-            return Recorded(before, repeated=True, after=before.state)
+            is_closed = event.exit_code is not None and not closing.has_open_launch(row)
+            return Recorded(before, repeated=True, after=before.state, is_launch_closed=is_closed)
         if not before.admits(caller, when) or self._is_reopened(before.state, caller):
             return Recorded(before)
         self._store.add_event(caller.instance_id, event)
         row.output, row.error = ending.output, ending.error
         row.show_life(at)
         self._store.end(row, ending, at)
-        return Recorded(before, after=ending.state)
+        if caller.run is not None and event.exit_code is not None:
+            closing.close_ended(self._store, row, event.exit_code, at)
+        is_closed = event.exit_code is not None and not closing.has_open_launch(row)
+        return Recorded(before, after=ending.state, is_launch_closed=is_closed)
 
     def _suspend(self, caller: Caller, event: Event, at: datetime) -> Recorded:
         row = self._store.instances.get(caller.instance_id)

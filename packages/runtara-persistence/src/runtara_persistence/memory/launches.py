@@ -49,6 +49,7 @@ from runtara_persistence.memory import (
     launching,
     starting,
 )
+from runtara_persistence.memory.closing import close
 from runtara_persistence.memory.rows import InstanceRow, LaunchRow
 from runtara_persistence.memory.store import OnStore, step
 
@@ -77,7 +78,7 @@ class MemoryLaunches(OnStore):
 
     @step
     def close(self, closing: Closing, judge: Judge, *, at: datetime) -> Closed:
-        return launching.close(self._store, closing, judge, at)
+        return close(self._store, closing, judge, at)
 
     @step
     def open_launches(self, environment_id: str, *, at: datetime) -> Sequence[OpenLaunch]:

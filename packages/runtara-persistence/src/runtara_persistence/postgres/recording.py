@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from runtara_domain.model import Ending, EventType, Recorded, ending_signal
+from runtara_domain.model.launches import KEPT_LAUNCHES
 from runtara_domain.model.reopening import REOPENED
 from runtara_domain.record import record
 from runtara_domain.status import MOVES, Move, SignalType, State, settle
@@ -92,6 +93,8 @@ def _end(step: EventStep, ending: Ending, at: datetime) -> Statement:
         *_details(event),
         *ending_signal(caller.instance_id, ending),
         REOPENED,
+        event.exit_code,
+        KEPT_LAUNCHES,
     )
 
     def outcomes(found: Sequence[asyncpg.Record]) -> list[Recorded]:
@@ -131,7 +134,12 @@ def _appended(row: asyncpg.Record) -> Recorded:
 
 def _ended(row: asyncpg.Record, state: State) -> Recorded:
     is_ended = row["is_repeated"] or row["is_admitted"]
-    return Recorded(records.run_state(row), row["is_repeated"], state if is_ended else None)
+    return Recorded(
+        records.run_state(row),
+        row["is_repeated"],
+        state if is_ended else None,
+        is_ended and row["is_launch_closed"],
+    )
 
 
 def _suspended(row: asyncpg.Record) -> Recorded:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from runtara_domain import values
 from runtara_domain.model import Ending, EventStep, EventType, Recorded
+from runtara_domain.model.launches import KEPT_LAUNCHES
 from runtara_domain.model.reopening import REOPENED
 from runtara_domain.status import MOVES, Move, State, settle
 from runtara_persistence import queries, records
@@ -138,13 +139,37 @@ def _end(
         "at": at,
     }
     if before.state is ending.state and _has_ended_so(connection, ended):
-        return Recorded(before, repeated=True, after=before.state)
+        is_closed = _is_launch_closed(connection, step)
+        return Recorded(before, repeated=True, after=before.state, is_launch_closed=is_closed)
     if not before.admits(caller, step.when) or _is_reopened(connection, before.state, caller):
         return Recorded(before)
     _add(connection, caller, step.event)
     [(parent_id,)] = connection.execute(_SQL["end.move"], ended).fetchall()
     tell_parent(connection, caller.instance_id, parent_id, ending, at, heard)
-    return Recorded(before, after=ending.state)
+    if caller.run is not None and step.event.exit_code is not None:
+        _close_launch(connection, before, step.event.exit_code, caller.instance_id, at)
+    is_closed = _is_launch_closed(connection, step)
+    return Recorded(before, after=ending.state, is_launch_closed=is_closed)
+
+
+def _close_launch(
+    connection: sqlite3.Connection, ended: RunState, exit_code: int, instance_id: str, at: str
+) -> None:
+    """Close the launch of a run that has ended, if a worker executes it."""
+    end = {"instance_id": instance_id, "run": ended.run, "exit_code": exit_code, "at": at}
+    if connection.execute(_SQL["end.close"], end).fetchall():
+        kept = {"instance_id": instance_id, "kept": KEPT_LAUNCHES}
+        connection.execute(_SQL["end.forget_old"], kept)
+        # Last, as `closing.release` is.
+        connection.execute(_SQL["end.release"], kept)
+
+
+def _is_launch_closed(connection: sqlite3.Connection, step: EventStep) -> bool:
+    key = {"instance_id": step.caller.instance_id}
+    return (
+        step.event.exit_code is not None
+        and connection.execute(_SQL["end.open_launch"], key).fetchone() is None
+    )
 
 
 def _suspend(

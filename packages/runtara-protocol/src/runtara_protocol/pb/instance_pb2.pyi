@@ -197,7 +197,7 @@ class SleepResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class InstanceEvent(_message.Message):
-    __slots__ = ("instance_id", "event_type", "checkpoint_id", "payload", "timestamp_ms", "subtype", "blocked_reason", "waits", "failure", "progress")
+    __slots__ = ("instance_id", "event_type", "checkpoint_id", "payload", "timestamp_ms", "subtype", "blocked_reason", "waits", "failure", "progress", "exit_code")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -208,6 +208,7 @@ class InstanceEvent(_message.Message):
     WAITS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     event_type: InstanceEventType
     checkpoint_id: str
@@ -218,15 +219,18 @@ class InstanceEvent(_message.Message):
     waits: str
     failure: bytes
     progress: bytes
-    def __init__(self, instance_id: _Optional[str] = ..., event_type: _Optional[_Union[InstanceEventType, str]] = ..., checkpoint_id: _Optional[str] = ..., payload: _Optional[bytes] = ..., timestamp_ms: _Optional[int] = ..., subtype: _Optional[str] = ..., blocked_reason: _Optional[str] = ..., waits: _Optional[str] = ..., failure: _Optional[bytes] = ..., progress: _Optional[bytes] = ...) -> None: ...
+    exit_code: int
+    def __init__(self, instance_id: _Optional[str] = ..., event_type: _Optional[_Union[InstanceEventType, str]] = ..., checkpoint_id: _Optional[str] = ..., payload: _Optional[bytes] = ..., timestamp_ms: _Optional[int] = ..., subtype: _Optional[str] = ..., blocked_reason: _Optional[str] = ..., waits: _Optional[str] = ..., failure: _Optional[bytes] = ..., progress: _Optional[bytes] = ..., exit_code: _Optional[int] = ...) -> None: ...
 
 class InstanceEventResponse(_message.Message):
-    __slots__ = ("success", "error")
+    __slots__ = ("success", "error", "launch_closed")
     SUCCESS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    LAUNCH_CLOSED_FIELD_NUMBER: _ClassVar[int]
     success: bool
     error: str
-    def __init__(self, success: _Optional[bool] = ..., error: _Optional[str] = ...) -> None: ...
+    launch_closed: bool
+    def __init__(self, success: _Optional[bool] = ..., error: _Optional[str] = ..., launch_closed: _Optional[bool] = ...) -> None: ...
 
 class InstanceEventBatch(_message.Message):
     __slots__ = ("events",)

@@ -2,8 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv6Address
 from typing import Self
+
+from runtara_sdk.loggers import get_logger
+
+logger = get_logger(__name__)
 
 _NAME = re.compile(r"[^\s/:@?#\[\]]+")
 
@@ -46,3 +51,12 @@ def _host(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise ValueError(f"no host name and no address in {text!r}")
     return text
+
+
+@cache
+def warn_of_trust(server_addr: str) -> None:
+    """Warn once for each address, however many clients this process opens: a workflow opens two."""
+    logger.warning(
+        "RUNTARA_SKIP_CERT_VERIFICATION is on: any server that answers at %s is taken for the core",
+        server_addr,
+    )

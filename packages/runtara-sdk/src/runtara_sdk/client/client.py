@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from runtara_sdk.client.address import warn_of_trust
 from runtara_sdk.client.durations import duration as checked
 from runtara_sdk.client.heartbeat import beat
 from runtara_sdk.client.records import (
@@ -23,15 +23,13 @@ from runtara_sdk.client.records import (
 from runtara_sdk.client.retry import Retry
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import ClientNotOpen
-from runtara_sdk.loggers import get_logger
 
 if TYPE_CHECKING:
+    from runtara_protocol.pb.instance_pb2 import RpcRequest
     from runtara_sdk.client import requests, responses
     from runtara_sdk.client.calls import Calls
     from runtara_sdk.client.connection import CommonConnection
     from runtara_sdk.client.long_poll import LongPoll
-
-logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ class Client:
         if self._open is not None:
             raise ClientNotOpen("this client is open already: use one `async with` at a time")
         if self._settings.skip_cert_verification:
-            _warn_of_trust(self._settings.server_addr)
+            warn_of_trust(self._settings.server_addr)
         calls = Calls(self._settings, self._retry, self._common)
         self._open = _Open(calls, LongPoll(calls, self._id))
         return self
@@ -319,25 +317,25 @@ class Client:
         Show that the instance is alive; an open client sends heartbeats by itself, at intervals.
 
         `waits` tells people what the running instance waits for, as in `suspended`. `progress`, any
-        bytes up to 64 KiB, tells how far it is. The last value of each is kept; a server that is
-        too old for them keeps neither.
+        bytes up to 64 KiB, tells how far it is. The last value of each is kept by newer servers.
         """
         await self._calls.ask(requests.heartbeat(self._id, waits, progress))
 
-    async def completed(self, output: bytes = b"") -> None:
-        """End the instance with its output, and heartbeats; the same again is no error."""
-        await self._calls.ask(requests.completed(self._id, output))
-        await self._end_heartbeats()
+    async def completed(self, output: bytes = b"", *, exit_code: int | None = None) -> bool:
+        """End the instance with its output; the rest is as with `failed`."""
+        return await self._end(requests.completed(self._id, output, exit_code))
 
-    async def failed(self, error: str, failure: bytes | None = None) -> None:
+    async def failed(
+        self, error: str, failure: bytes | None = None, *, exit_code: int | None = None
+    ) -> bool:
         """
-        End the instance with an error; ending it again in the same way is no error.
+        End the instance with an error, and heartbeats; the same again is no error.
 
-        `failure` is for programs, and kept as the instance's output; a server that is too old for
-        it keeps only the error. Heartbeats stop.
+        `failure` is for programs, and kept as the instance's output; an older server keeps only the
+        error. With the exit code of a worker's run, an end closes the run's launch, too: returns
+        whether it did; an older server does not.
         """
-        await self._calls.ask(requests.failed(self._id, error, failure))
-        await self._end_heartbeats()
+        return await self._end(requests.failed(self._id, error, failure, exit_code))
 
     async def suspended(
         self, *, blocked_reason: str | None = None, waits: str | None = None
@@ -349,13 +347,12 @@ class Client:
         error. Heartbeats stop. `waits` tells people what the instance waits for, as a JSON list
         `[{"kind": …, "name": …, "since": …, "until": …}]` of at most 64 KiB.
 
-        With a `blocked_reason` (the middle of a reason above 64 KiB is left out) the instance is
-        *blocked*, whatever is pending: its code can't go on with this history, and must change. The
-        instance is paused, no signal is acknowledged, and only a later resume or cancel, or other
-        code, has it launched again. A server that is too old for this ignores the reason.
+        With a `blocked_reason` (cut in the middle above 64 KiB) the instance is *blocked*, whatever
+        is pending: its code can't go on with this history, and must change. It is paused, no signal
+        is acknowledged, and only a later resume, cancel or other code has it launched again. An
+        older server ignores the reason.
         """
-        await self._calls.ask(requests.suspended(self._id, blocked_reason, waits))
-        await self._end_heartbeats()
+        await self._end(requests.suspended(self._id, blocked_reason, waits))
 
     async def custom_event(self, subtype: str, payload: bytes = b"") -> None:
         """
@@ -364,9 +361,8 @@ class Client:
         The event is sent again only if the server says that it did nothing. A lost answer raises,
         and it is then unknown whether the event was recorded.
         """
-        await self._calls.ask(
-            requests.custom_event(self._id, CustomEvent(subtype, payload)), is_repeatable=False
-        )
+        request = requests.custom_event(self._id, CustomEvent(subtype, payload))
+        await self._calls.ask(request, is_repeatable=False)
 
     async def events(self, events: Iterable[CustomEvent]) -> None:
         """
@@ -379,22 +375,17 @@ class Client:
 
     async def get_status(self, instance_id: str | None = None) -> Status:
         """Read an instance's status, by default this one's; an unknown instance is no error."""
-        response = await self._calls.ask(
-            requests.status(self._id if instance_id is None else instance_id)
-        )
+        asked = self._id if instance_id is None else instance_id
+        response = await self._calls.ask(requests.status(asked))
         return responses.status(response.get_instance_status)
+
+    async def _end(self, request: "RpcRequest") -> bool:
+        answer = await self._calls.ask(request)
+        await self._end_heartbeats()
+        return answer.instance_event.launch_closed
 
     async def _end_heartbeats(self) -> None:
         task, self._heartbeats = self._heartbeats, None
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
-
-
-@cache
-def _warn_of_trust(server_addr: str) -> None:
-    """Warn once for each address, however many clients this process opens: a workflow opens two."""
-    logger.warning(
-        "RUNTARA_SKIP_CERT_VERIFICATION is on: any server that answers at %s is taken for the core",
-        server_addr,
-    )

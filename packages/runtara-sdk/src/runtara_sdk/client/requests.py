@@ -206,17 +206,28 @@ def heartbeats(instance_ids: Iterable[str]) -> RpcRequest:
     )
 
 
-def completed(instance_id: str, output: bytes) -> RpcRequest:
-    """Complete the instance with its output."""
-    return _event(instance_id, InstanceEventType.EVENT_COMPLETED, output)
+def completed(instance_id: str, output: bytes, exit_code: int | None = None) -> RpcRequest:
+    """Complete the instance with its output; exit_code: a worker's launch ends with it, too."""
+    request = _event(instance_id, InstanceEventType.EVENT_COMPLETED, output)
+    if exit_code is not None:
+        request.instance_event.exit_code = exit_code
+    return request
 
 
-def failed(instance_id: str, error: str, failure: bytes | None) -> RpcRequest:
-    """Fail the instance; the error may hold surrogates, as in file names that are not UTF-8."""
+def failed(
+    instance_id: str, error: str, failure: bytes | None, exit_code: int | None = None
+) -> RpcRequest:
+    """
+    Fail the instance; the error may hold surrogates, as in file names that are not UTF-8.
+
+    exit_code: a worker's launch ends with it, too.
+    """
     text = error.encode(errors="backslashreplace")
     request = _event(instance_id, InstanceEventType.EVENT_FAILED, text)
     if failure is not None:
         request.instance_event.failure = failure
+    if exit_code is not None:
+        request.instance_event.exit_code = exit_code
     return request
 
 

@@ -13,11 +13,14 @@ async def instance_event(
 ) -> pb.RpcResponse:
     """Record one event; answered once it is durable."""
     caller = request.session.caller(message.instance_id)
+    answer = pb.InstanceEventResponse(success=True)
     if message.event_type == pb.EVENT_HEARTBEAT:
         await core.heartbeat(caller=caller, report=_report(message))
     else:
-        await core.record_event(session=request.session, caller=caller, event=_event(message))
-    return pb.RpcResponse(instance_event=pb.InstanceEventResponse(success=True))
+        event = _event(message)
+        recorded = await core.record_event(session=request.session, caller=caller, event=event)
+        answer.launch_closed = recorded.is_launch_closed
+    return pb.RpcResponse(instance_event=answer)
 
 
 async def instance_event_batch(
@@ -61,4 +64,5 @@ def _event(message: pb.InstanceEvent) -> Event:
         blocked_reason=message.blocked_reason if message.HasField("blocked_reason") else None,
         waits=message.waits if message.HasField("waits") else None,
         failure=message.failure if message.HasField("failure") else None,
+        exit_code=message.exit_code if message.HasField("exit_code") else None,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from runtara.core import DONE, code_of_failure
 from runtara.embedded.core import EmbeddedCore
 from runtara_domain import values
 from runtara_domain.error import CoreError, DatabaseError, InstanceSuperseded, Overloaded
@@ -17,6 +18,7 @@ from runtara_domain.model import (
     EventType,
     NewChild,
     Pending,
+    Recorded,
     Registration,
     Report,
     RetryAttempt,
@@ -84,6 +86,7 @@ class EmbeddedStore:
         self._run = run
         self._core_timeout = core_timeout.total_seconds()
         self._registered = registered
+        self.is_launch_closed = False
         self._session = embedded.core.open_session()
 
     def close(self) -> None:
@@ -256,27 +259,28 @@ class EmbeddedStore:
         return await self._ended(Caller(child_id))
 
     async def complete(self, output: bytes) -> None:
-        await self._record(EventType.COMPLETED, output)
+        await self._end(EventType.COMPLETED, output, DONE)
 
     async def fail(self, error: str, failure: bytes | None = None) -> None:
         text = error.encode(errors="backslashreplace")
-        await self._record(EventType.FAILED, text, failure=failure)
+        await self._end(EventType.FAILED, text, code_of_failure(failure), failure)
 
     async def block(self, reason: str) -> None:
-        await self._record(EventType.SUSPENDED, blocked_reason=_kept(reason))
+        kept = _kept(reason)
+        await self._record(lambda: Event(EventType.SUSPENDED, b"", _now(), blocked_reason=kept))
 
-    async def _record(
-        self,
-        kind: EventType,
-        payload: bytes = b"",
-        *,
-        blocked_reason: str | None = None,
-        failure: bytes | None = None,
+    async def _end(
+        self, kind: EventType, payload: bytes, exit_code: int, failure: bytes | None = None
     ) -> None:
-        event = self._checked(
-            lambda: Event(kind, payload, _now(), blocked_reason=blocked_reason, failure=failure)
+        code = None if self._run.launch_id is None else exit_code
+        recorded = await self._record(
+            lambda: Event(kind, payload, _now(), failure=failure, exit_code=code)
         )
-        await self._persist(
+        self.is_launch_closed = recorded.is_launch_closed
+
+    async def _record(self, make: Callable[[], Event]) -> Recorded:
+        event = self._checked(make)
+        return await self._persist(
             lambda: self._core.record_event(session=self._session, caller=self._caller, event=event)
         )
 

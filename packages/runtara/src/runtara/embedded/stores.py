@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
-from runtara.core import Order
+from runtara.core import Order, RunStore
 from runtara.embedded.core import EmbeddedCore
 from runtara.embedded.store import EmbeddedStore, Run
-from runtara_sdk.workflow.engine.store import DurableStore
 
 _EVERY = 10.0
 
@@ -20,13 +19,11 @@ class EmbeddedStores:
         self._embedded = embedded
         self._runs: dict[EmbeddedStore, int] = {}
 
-    def open(
-        self, order: Order, core_timeout: timedelta
-    ) -> AbstractAsyncContextManager[DurableStore]:
+    def open(self, order: Order, core_timeout: timedelta) -> AbstractAsyncContextManager[RunStore]:
         return self._opened(order, core_timeout)
 
     @asynccontextmanager
-    async def _opened(self, order: Order, core_timeout: timedelta) -> AsyncIterator[DurableStore]:
+    async def _opened(self, order: Order, core_timeout: timedelta) -> AsyncIterator[RunStore]:
         run = Run(order.instance_id, order.tenant_id, order.launch_id)
 
         def registered(number: int) -> None:

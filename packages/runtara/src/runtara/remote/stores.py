@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
-from runtara.core import Order
+from runtara.core import DONE, Order, RunStore, code_of_failure
 from runtara.remote.core import RemoteCore
 from runtara_sdk.client import requests
 from runtara_sdk.client.calls import Calls
@@ -16,7 +16,6 @@ from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import RuntaraError
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine.start import start_of
-from runtara_sdk.workflow.engine.store import DurableStore
 from runtara_sdk.workflow.process.core_store import CoreStore, retry_within
 
 logger = get_logger(__name__)
@@ -33,13 +32,11 @@ class RemoteStores:
         self._common = CommonConnection(self._settings)
         self._living: dict[RemoteStore, str] = {}
 
-    def open(
-        self, order: Order, core_timeout: timedelta
-    ) -> AbstractAsyncContextManager[DurableStore]:
+    def open(self, order: Order, core_timeout: timedelta) -> AbstractAsyncContextManager[RunStore]:
         return self._opened(order, core_timeout)
 
     @asynccontextmanager
-    async def _opened(self, order: Order, core_timeout: timedelta) -> AsyncIterator[DurableStore]:
+    async def _opened(self, order: Order, core_timeout: timedelta) -> AsyncIterator[RunStore]:
         settings = self._settings.of(order.instance_id, order.tenant_id, order.launch_id)
         retry = retry_within(core_timeout)
         async with Client(settings, retry=retry, common=self._common) as client:
@@ -79,7 +76,11 @@ class _Life:
 
 
 class RemoteStore(CoreStore):
-    """One run on the core's port; a successor is started for the workers of its workflow."""
+    """
+    One run on the core's port; a successor is started for the workers of its workflow.
+
+    A run's end closes its launch, too, if the server is not too old for that.
+    """
 
     def __init__(
         self,
@@ -92,6 +93,14 @@ class RemoteStore(CoreStore):
         super().__init__(client, settings, _Life(lambda: begun(self)), retry)
         self._management = remote.management
         self._tenant_id = settings.tenant_id
+        self.is_launch_closed = False
+
+    async def complete(self, output: bytes) -> None:
+        self.is_launch_closed = await self._client.completed(output, exit_code=DONE)
+
+    async def fail(self, error: str, failure: bytes | None = None) -> None:
+        code = code_of_failure(failure)
+        self.is_launch_closed = await self._client.failed(error, failure, exit_code=code)
 
     async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
         workflow, given = start_of(key, state)

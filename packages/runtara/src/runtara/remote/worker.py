@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from uuid import uuid4
 
@@ -25,6 +26,8 @@ _CLAIM_IS_OVER = 30.0
 _BATCH = 100
 _AFTER_FAILURE = 1.0
 _GRACE_OF_TIMEOUT = 10.0
+_END_COMES = 0.25
+"""For how many seconds the end that closed a launch may be on its way from the run to here."""
 _DRAIN = 2.0
 """For how many seconds a worker without launches waits, at its end, for the server's answer."""
 _LEFT = (Cause.STOPPED, "the worker has ended")
@@ -101,11 +104,16 @@ class _RemoteWorker:
             logger.warning("the lease can't be ended, and expires by itself: %s", error)
 
     def ended(self, launch_id: str, end: LaunchEnd) -> None:
-        """Report the end of a run."""
+        """Report the end of a run, unless the servers know it."""
         for timer in self._timers.pop(launch_id, []):
             timer.cancel()
         cause, reason = self._causes.pop(launch_id, (end.cause, end.reason))
-        if launch_id in self._launches:
+        if launch_id not in self._launches:
+            return
+        if end.is_closed:
+            del self._launches[launch_id]
+            self._changed.set()
+        else:
             self._report(Ended(launch_id, cause, end.exit_code, end.signal, reason))
 
     def _report(self, end: Ended) -> None:
@@ -226,8 +234,7 @@ class _RemoteWorker:
         self._good_until = asked_at + renewed.good_for.total_seconds()
         self._is_draining = renewed.is_draining
         for launch_id in renewed.closed & self._launches.keys() - self._ends.keys():
-            self._causes[launch_id] = (Cause.SUPERSEDED, "superseded by another run or launch")
-            self.runs.kill(launch_id)
+            self._after(launch_id, _END_COMES, partial(self._supersede, launch_id))
         for stop in renewed.stops:
             self._stop(stop)
 
@@ -261,8 +268,7 @@ class _RemoteWorker:
         for other, instance_id in self._launches.items():
             if instance_id == assignment.instance_id:
                 # On their common connection its requests would count as the newer run's.
-                self._causes[other] = (Cause.SUPERSEDED, "superseded by another run or launch")
-                self.runs.kill(other)
+                self._supersede(other)
         self._launches[launch_id] = assignment.instance_id
         if self._loop.time() >= self._good_until:
             reason = "the worker's lease has expired"
@@ -280,6 +286,10 @@ class _RemoteWorker:
         if assignment.timeout is not None:
             seconds = assignment.timeout.total_seconds()
             self._after(launch_id, seconds, lambda: self._time_out(launch_id, seconds))
+
+    def _supersede(self, launch_id: str) -> None:
+        self._causes[launch_id] = (Cause.SUPERSEDED, "superseded by another run or launch")
+        self.runs.kill(launch_id)
 
     def _after(self, launch_id: str, seconds: float, act: Callable[[], None]) -> None:
         timer = self._loop.call_later(max(seconds, 0), act)

@@ -37,7 +37,7 @@ settled AS (
     RETURNING
         closing.launch_id,
         i.instance_id,
-        i.launch_count,
+        i.launch_count - $2::integer AS last_forgotten,
         CASE WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch END AS run
 ),
 closed AS (
@@ -124,7 +124,7 @@ settled AS (
     FROM wanted
     JOIN found ON found.instance_id = wanted.instance_id
     WHERE i.instance_id = wanted.instance_id
-    RETURNING wanted.launch_id, i.instance_id, i.launch_count
+    RETURNING wanted.launch_id, i.instance_id, i.launch_count - $2::integer AS last_forgotten
 ),
 closed AS (
     UPDATE launches AS l

@@ -84,6 +84,9 @@ found AS MATERIALIZED (
             instance_id,
             -- include: state,
             run_epoch,
+            launch_id,
+            launch_count,
+            launch_id IS NOT NULL AND run_epoch > coalesce(ended_run, 0) AS has_open_launch,
             $2::bigint IS NULL OR $2 >= run_epoch AS is_current,
             output IS NOT DISTINCT FROM $5::bytea AND error IS NOT DISTINCT FROM $6::text
                 AS is_same
@@ -99,6 +102,25 @@ added AS (
     FROM found
     WHERE is_admitted
 ),
+-- The run has a launch id, so its launch was visible when this statement began.
+settled AS (
+    UPDATE launches AS l
+    SET closed_at = $7,
+        run = found.run_epoch,
+        cause = 'exited',
+        exit_code = $16,
+        verdict = 'nothing'
+    FROM found
+    WHERE $16::integer IS NOT NULL
+        AND $2 IS NOT NULL
+        AND found.is_admitted
+        AND found.has_open_launch
+        AND l.launch_id = found.launch_id
+        AND l.runner = 'inline'
+        AND l.closed_at IS NULL
+    RETURNING l.instance_id, found.launch_count - $17::integer AS last_forgotten
+),
+-- include: forgotten_launches,
 moved AS (
     UPDATE instances AS i
     SET status = $4::instance_status,
@@ -106,6 +128,7 @@ moved AS (
         error = $6,
         finished_at = $7,
         last_activity_at = greatest(i.last_activity_at, $7),
+        launch_id = CASE WHEN NOT EXISTS (SELECT FROM settled) THEN i.launch_id END,
         -- include: clear_wake
     FROM found
     WHERE i.instance_id = found.instance_id AND found.is_admitted
@@ -119,7 +142,12 @@ heard AS (
     RETURNING instance_id, created_at
 ),
 -- include: made_due
-SELECT state, run_epoch, is_repeated, is_admitted
+SELECT
+    state,
+    run_epoch,
+    is_repeated,
+    is_admitted,
+    $16 IS NOT NULL AND (NOT has_open_launch OR EXISTS (SELECT FROM settled)) AS is_launch_closed
 FROM found;
 
 -- name: suspend

@@ -271,7 +271,8 @@ forgotten AS (
     DELETE FROM launches AS l
     USING settled
     WHERE l.instance_id = settled.instance_id
-        AND l.number <= settled.launch_count - $2::integer
+        AND settled.last_forgotten > 0
+        AND l.number <= settled.last_forgotten
         AND l.closed_at IS NOT NULL
 );
 

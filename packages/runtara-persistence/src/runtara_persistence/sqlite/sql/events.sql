@@ -25,6 +25,42 @@ SET status = :status,
 WHERE instance_id = :instance_id
 RETURNING parent_id;
 
+-- name: end.close
+UPDATE launches
+SET closed_at = :at,
+    run = :run,
+    cause = 'exited',
+    exit_code = :exit_code,
+    verdict = 'nothing'
+WHERE launch_id = (
+    SELECT i.launch_id
+    FROM instances AS i
+    WHERE i.instance_id = :instance_id AND i.run_epoch > coalesce(i.ended_run, 0)
+)
+    AND runner = 'inline'
+    AND closed_at IS NULL
+RETURNING launch_id;
+
+-- name: end.forget_old
+DELETE FROM launches
+WHERE instance_id = :instance_id
+    AND number <= (
+        SELECT i.launch_count - :kept FROM instances AS i WHERE i.instance_id = :instance_id
+    )
+    AND closed_at IS NOT NULL;
+
+-- name: end.release
+UPDATE instances
+SET launch_id = NULL
+WHERE instance_id = :instance_id;
+
+-- name: end.open_launch
+SELECT 1
+FROM instances
+WHERE instance_id = :instance_id
+    AND launch_id IS NOT NULL
+    AND run_epoch > coalesce(ended_run, 0);
+
 -- name: end.is_reopened
 SELECT subtype IS :reopened
 FROM instance_events
