@@ -122,4 +122,12 @@ OWN_PROCESS = (
         "True",
         (f"{_ENDINGS}::test_an_instance_that_was_reopened_is_not_final_though_its_end_is_heard",),
     ),
+    Mutant(
+        "What runs here is read again and again while its end is waited for.",
+        "runtara_domain/launching/endings.py",
+        "Endings._look",
+        "not one.puts_off()",
+        "True",
+        (f"{_ENDINGS}::test_what_runs_here_is_read_rarely_from_the_beginning",),
+    ),
 )

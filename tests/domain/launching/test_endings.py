@@ -142,6 +142,26 @@ async def test_an_end_without_a_notification_is_seen() -> None:
         assert await task is State.COMPLETED
 
 
+async def test_what_runs_here_is_read_rarely_from_the_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its end is reported; a change that is told has it read all the same."""
+    monkeypatch.setattr(module, "_LAST_LOOK", 1000.0)
+    rows = Rows("here", "there")
+    endings = rows.endings()
+    endings.runs_here = "here".__eq__
+    here, there = waiting(endings, "here", "there")
+    await until_asked(rows, 4)
+    by_itself = [name for names in rows.asked for name in names]
+    rows.states["here"] = State.COMPLETED
+    endings.tell(["here"])
+
+    async with asyncio.timeout(GENEROUS):
+        assert await here is State.COMPLETED
+    assert (by_itself.count("here"), by_itself.count("there")) == (1, 4)
+    there.cancel()
+
+
 async def test_with_nothing_that_waits_nothing_is_asked() -> None:
     rows = Rows("one")
     endings = rows.endings()

@@ -141,6 +141,7 @@ class EnvironmentRuntime:
                 launcher.freed()
 
         self._core.on_ended(ended)
+        endings.runs_here = self._core.has_registered
 
     def _launcher(self) -> Launcher:
         try:

@@ -75,6 +75,11 @@ class CoreRuntime:
         """The operations for instances, for callers in this process."""
         return self._container.core()
 
+    def has_registered(self, instance_id: str) -> bool:
+        """Return whether a process of the instance is connected here."""
+        slots: InstanceSlots = self._container.slots()
+        return slots.holds(instance_id)
+
     def on_ended(self, call: Callable[[str, bool], None]) -> None:
         """
         Call this function, and no other, with each instance whose end a request has stored, and

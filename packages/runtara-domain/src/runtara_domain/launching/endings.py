@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
@@ -37,6 +37,14 @@ class _Waiter:
         if not self.end.done():
             self.end.set_result(None)
 
+    def puts_off(self) -> bool:
+        """Put the read off to half a second after the last one; return False if it is due."""
+        if self.due == 0.0 or self.span >= _LAST_LOOK:
+            return False
+        self.due += _LAST_LOOK - self.span
+        self.span = _LAST_LOOK
+        return True
+
     def fail(self, error: Exception) -> None:
         if not self.end.done():
             self.end.set_exception(error)
@@ -52,9 +60,13 @@ class Endings:
     A waiter gets an end at once if `ended` or `tell` is called, else within half a second. The
     reads for a waiter become rarer, and reads that are about due are made together. Without waiters
     there is no query.
+
+    runs_here: returns whether an instance has a process whose end is reported here. Its reads are
+    half a second apart from the beginning.
     """
 
     def __init__(self, instances: Instances) -> None:
+        self.runs_here: Callable[[str], bool] = lambda instance_id: False
         self._instances = instances
         self._waiters: dict[str, set[_Waiter]] = {}
         self._changed = asyncio.Event()
@@ -156,12 +168,16 @@ class Endings:
         asked: dict[str, tuple[_Waiter, ...]] = {}
         for instance_id, waiters in self._waiters.items():
             due = [one for one in waiters if one.due <= now + one.span / 2]
+            if due and self.runs_here(instance_id):
+                due = [one for one in due if not one.puts_off()]
             if due:
                 asked[instance_id] = tuple(waiters)
             for one in due:
                 # Set before the read, so that a change during the read leads to another one.
                 one.span = min(one.span * 1.5, _LAST_LOOK)
                 one.due = now + one.span
+        if not asked:
+            return
         try:
             found = await self._instances.run_states(list(asked))
         except Exception as error:

@@ -11,27 +11,36 @@ class TimedEvent:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._event = asyncio.Event()
+        self._is_set = False
+        self._waiter: asyncio.Future[None] | None = None
 
     def set(self) -> None:
         """Let `wait` return, now or when it is called next."""
-        self._event.set()
+        self._is_set = True
+        if self._waiter is not None:
+            _end(self._waiter)
 
     def clear(self) -> None:
         """Unset the event; clear it before reading the state that its setters changed."""
-        self._event.clear()
+        self._is_set = False
 
     async def wait(self, span: timedelta | None) -> bool:
         """Wait until it is set or the span is over (None: no bound); return whether it is set."""
-        if span is None or self._event.is_set():
-            return await self._event.wait()
-        waits = [
-            asyncio.ensure_future(self._event.wait()),
-            asyncio.ensure_future(self._clock.pause(max(span, timedelta(0)))),
-        ]
+        if self._is_set:
+            return True
+        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        timer = None
+        if span is not None:
+            timer = asyncio.ensure_future(self._clock.pause(max(span, timedelta(0))))
+            timer.add_done_callback(lambda _: _end(waiter))
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await waiter
         finally:
-            for each in waits:
-                each.cancel()
-        return self._event.is_set()
+            if timer is not None:
+                timer.cancel()
+        return self._is_set
+
+
+def _end(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
