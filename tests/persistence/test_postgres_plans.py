@@ -51,6 +51,7 @@ TABLES = ("instances", "checkpoints", "instance_events", "pending")
 INDEXES = {
     "saving": {
         "save.alone": "checkpoints_instance_id_checkpoint_id_key",
+        "save.unless_held": "checkpoints_instance_id_checkpoint_id_key",
         "save.together": "checkpoints_instance_id_checkpoint_id_key",
     },
     "starting": {"start": "checkpoints_instance_id_checkpoint_id_key"},

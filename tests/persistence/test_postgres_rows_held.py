@@ -10,8 +10,10 @@ from tests.contract.states import TENANT
 from tests.support import postgres
 from tests.support.clock import START
 
-from runtara_domain.model import Caller, Claim
+from runtara_domain.model import Caller, CheckpointWrite, Claim
 from runtara_domain.model.launches import Offer
+from runtara_domain.status import ANY
+from runtara_persistence.postgres import saving
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
 ASLEEP = """
@@ -185,3 +187,17 @@ async def test_a_locked_launch_is_claimed_as_soon_as_it_is_free(
     assert (again.assignments, again.again_at) == ((), first.again_at)
     assert [one.instance_id for one in second.assignments] == ["held"]
     assert second.again_at is None
+
+
+@pytest.mark.parametrize("names", [["held"], ["z", "held"]], ids=["one", "group"])
+@pytest.mark.usefixtures("holder")
+async def test_a_group_of_saves_waits_for_no_row(
+    persistence: PostgresPersistence, names: list[str]
+) -> None:
+    """The save of the row that is held is left to a statement of its own."""
+    saves = [
+        saving.Save(Caller(name, run=1), CheckpointWrite("c", b""), ANY, START) for name in names
+    ]
+    outcomes = await saving.save_together(persistence.checkpoints._database, saves)
+
+    assert [name for name, one in zip(names, outcomes, strict=True) if one is None] == ["held"]

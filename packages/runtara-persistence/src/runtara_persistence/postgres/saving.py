@@ -118,6 +118,8 @@ async def save_together(database: Database, saves: Sequence[Save]) -> Sequence[S
     """
     each = [one for save in saves for one in save.in_turn]
     try:
+        if len(each) == 1:
+            return [await _save_unless_held(database, each[0])]
         found = await database.write(_ATTEMPT, _SQL["save.together"], *_columns(each), *_ALIKE)
     except DatabaseError as error:
         if not is_of_one_step(error):
@@ -125,6 +127,16 @@ async def save_together(database: Database, saves: Sequence[Save]) -> Sequence[S
         return [None] * len(saves)
     outcomes = _in_turn(each, [_outcome(row) for row in found])
     return [_whole(list(islice(outcomes, len(save.in_turn)))) for save in saves]
+
+
+async def _save_unless_held(database: Database, save: Save) -> Saved | None:
+    """
+    Carry out the step for one caller by a statement that takes half of the CPU of a group's.
+
+    The outcome None means as in `save_together`, or that there is no such instance.
+    """
+    found = await database.write(_ATTEMPT, _SQL["save.unless_held"], *_values(save), *_ALIKE)
+    return _judged(found[0], records.run_state(found[0])) if found else None
 
 
 async def save_alone(database: Database, save: Save) -> Saved:

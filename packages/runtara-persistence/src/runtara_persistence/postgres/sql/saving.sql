@@ -1,57 +1,12 @@
 -- name: save.alone
 WITH
 -- include: found_admitted,
-kept AS MATERIALIZED (
-    SELECT c.state
-    FROM found
-    JOIN checkpoints AS c ON c.instance_id = found.instance_id AND c.checkpoint_id = $4
-    WHERE found.is_admitted AND c.is_retry_attempt IS NOT TRUE
-),
-saved AS (
-    INSERT INTO checkpoints (instance_id, checkpoint_id, state, created_at)
-    SELECT instance_id, $4, $5, $6
-    FROM found
-    WHERE is_admitted AND NOT EXISTS (SELECT FROM kept)
-    ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
-    RETURNING instance_id, checkpoint_id, created_at
-),
-moved AS (
-    UPDATE instances AS i
-    SET checkpoint_id = saved.checkpoint_id,
-        last_activity_at = greatest(i.last_activity_at, saved.created_at)
-    FROM saved
-    JOIN found ON found.state <> 'asleep'
-    WHERE i.instance_id = saved.instance_id
-),
--- A statement of its own, because it sets the columns of a wake-up: triggers run for each row of a
--- statement that names these columns, whether they change or not.
-woken AS (
-    UPDATE instances AS i
-    SET checkpoint_id = coalesce(saved.checkpoint_id, i.checkpoint_id),
-        last_activity_at = greatest(i.last_activity_at, saved.created_at),
-        status = $7::text::instance_status,
-        -- include: clear_wake
-    FROM found
-    LEFT JOIN saved ON saved.instance_id = found.instance_id
-    WHERE i.instance_id = found.instance_id AND found.is_admitted AND found.state = 'asleep'
-)
-SELECT
-    found.state,
-    found.run_epoch,
-    found.is_admitted,
-    EXISTS (SELECT FROM saved) AS is_fresh,
-    EXISTS (SELECT FROM kept) AS is_found,
-    -- PostgreSQL knows the size of a large value without reading it.
-    (SELECT state FROM kept WHERE octet_length(state) <= $8::int) AS kept,
-    s.signal_type::text AS signal_type,
-    s.payload,
-    p.id IS NOT NULL AS has_custom_signal,
-    p.payload AS custom_signal
-FROM found
-LEFT JOIN pending_signals AS s
-    ON s.instance_id = found.instance_id AND s.acknowledged_at IS NULL AND found.is_admitted
-LEFT JOIN pending_checkpoint_signals AS p
-    ON p.instance_id = found.instance_id AND p.checkpoint_id = $4 AND found.is_admitted;
+-- include: saved_and_told;
+
+-- name: save.unless_held
+WITH
+-- include: found_admitted_unless_held,
+-- include: saved_and_told;
 
 -- name: save.together
 WITH asked AS MATERIALIZED (
