@@ -1,5 +1,7 @@
 """The server's certificate: from files, self-signed, or signed by an authority of this machine."""
 
+import hashlib
+import hmac
 import ipaddress
 import os
 import secrets
@@ -29,10 +31,27 @@ class CertificateError(ValueError):
 
 @record
 class Certificate:
-    """A chain of certificates, the server's own first, and the private key of the server's own."""
+    """
+    A chain of certificates, the server's own first, and the private key of the server's own.
+
+    signer: the key of the authority that has issued it on this machine; None if it comes from
+    files, or is its own authority.
+    """
 
     chain: tuple[x509.Certificate, ...]
     private_key: PrivateKeyTypes
+    signer: PrivateKeyTypes | None = None
+
+    @property
+    def lasting_secret(self) -> bytes:
+        """A secret that a server has again after a restart, unless it made its key itself."""
+        key = self.signer or self.private_key
+        written = key.private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        return hmac.digest(written, b"runtara lasting secret", hashlib.sha256)
 
 
 def load(cert_path: Path, key_path: Path) -> Certificate:
@@ -85,7 +104,7 @@ class LocalAuthority:
         signer = _elliptic(self._certificate.private_key, self.ca_path)
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _for_server(_builder(_name(names[0]), ca.subject, key, LIFETIME), names)
-        return Certificate((builder.sign(signer, hashes.SHA256()), ca), key)
+        return Certificate((builder.sign(signer, hashes.SHA256()), ca), key, signer)
 
 
 def _load_chain(path: Path) -> tuple[x509.Certificate, ...]:

@@ -13,6 +13,7 @@ from runtara_protocol.quic.connection import Connection
 from runtara_protocol.quic.datapath import Datapath, Endpoint
 from runtara_protocol.quic.fair_queue import Address
 from runtara_protocol.quic.machine import Machine
+from runtara_protocol.quic.resets import Resets
 
 REFUSAL = "refused: the server accepts no more connections"
 TIMEOUT = 10.0
@@ -48,6 +49,7 @@ class Handshakes:
         begun: Callable[[bytes], Connection | None],
         begin: Callable[[Machine, bytes], Connection],
         is_open: Callable[[], bool],
+        resets: Resets,
     ) -> None:
         self._configuration = configuration
         self._refused_from = most
@@ -56,6 +58,7 @@ class Handshakes:
         self._begun = begun
         self._begin = begin
         self._is_open = is_open
+        self._resets = resets
         self._tokens = QuicRetryTokenHandler()
         self._crowded_until = 0.0
         self._under_way: dict[Connection, float] = {}
@@ -105,6 +108,7 @@ class Handshakes:
     def _open(self, header: QuicHeader, origin: bytes | None, now: float) -> Connection:
         cid = header.destination_cid
         machine = Machine(
+            self._resets.token,
             configuration=self._configuration,
             original_destination_connection_id=cid if origin is None else origin,
             retry_source_connection_id=None if origin is None else cid,

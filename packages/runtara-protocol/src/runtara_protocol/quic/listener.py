@@ -21,6 +21,7 @@ from runtara_protocol.quic.delivery import FLOOR, Deliveries
 from runtara_protocol.quic.fair_queue import Address
 from runtara_protocol.quic.handshakes import REFUSAL, Handshakes
 from runtara_protocol.quic.machine import Machine
+from runtara_protocol.quic.resets import Resets
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ class Listener:
             settings.host, settings.port, settings.udp_recv_buffer, settings.udp_send_buffer
         )
         self._datapath = Datapath(self._sock, self._route, self._failed, self._shed)
+        self._resets = Resets(settings.certificate.lasting_secret, self.address)
         self._handshakes = Handshakes(
             self._configuration,
             settings.max_incoming,
@@ -126,6 +128,7 @@ class Listener:
             self._routes.get,
             self._begin,
             self._is_open,
+            self._resets,
         )
         self._tick()
         self._expire()
@@ -209,7 +212,13 @@ class Listener:
         """Return the endpoint of this datagram; None if there is none."""
         if data and not data[0] & incoming.LONG_HEADER:
             # A packet of an established connection: its id follows the first byte.
-            return self._routes.get(data[1 : 1 + self._configuration.connection_id_length])
+            length = self._configuration.connection_id_length
+            connection = self._routes.get(data[1 : 1 + length])
+            if connection is None:
+                reset = self._resets.answer(data, length, monotonic())
+                if reset is not None:
+                    self._datapath.send(reset, address)
+            return connection
         return self._handshake(data, address)
 
     def _handshake(self, data: bytes, address: Address) -> Endpoint | None:

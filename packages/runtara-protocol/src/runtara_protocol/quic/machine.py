@@ -6,17 +6,24 @@ docs/decisions/0020-what-a-peer-may-cost.md has the bounds, and aioquic's privat
 """
 
 from collections.abc import Callable, Mapping
+from hmac import compare_digest
 from typing import Any, TypeAlias, cast
 
 from aioquic.buffer import Buffer  # type: ignore[attr-defined]  # Public, but not marked so.
-from aioquic.quic.connection import QuicConnection, QuicConnectionError, QuicReceiveContext
-from aioquic.quic.events import StreamDataReceived
+from aioquic.quic.connection import (
+    NetworkAddress,
+    QuicConnection,
+    QuicConnectionError,
+    QuicReceiveContext,
+)
+from aioquic.quic.events import ConnectionTerminated, StreamDataReceived
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicStreamFrame
 from aioquic.quic.rangeset import RangeSet
 from aioquic.quic.stream import QuicStream, QuicStreamReceiver
 from aioquic.tls import Epoch, Group
 
 from runtara_protocol.quic.datapath import LARGEST_DATAGRAM
+from runtara_protocol.quic.resets import TOKEN, token_in
 
 # The most pieces of data that wait for earlier data, in all streams of a connection. A client may
 # be 512 KiB ahead. These are 437 full datagrams. Losing or swapping every other one makes half as
@@ -41,6 +48,8 @@ STREAM_FRAMES = range(QuicFrameType.STREAM_BASE, QuicFrameType.STREAM_BASE + 8)
 # The transport parameter max_udp_payload_size, which aioquic doesn't announce.
 LARGEST_ANNOUNCED = b"\x03\x02" + (0x4000 | LARGEST_DATAGRAM).to_bytes(2, "big")
 
+FORGOTTEN = "the server does not know the connection: it was started again, or has closed it"
+
 _GROUPS = frozenset({Group.SECP256R1, Group.X25519})
 
 # aioquic makes this name private even for a subclass.
@@ -53,8 +62,10 @@ FrameHandlers: TypeAlias = dict[int, tuple[FrameHandler, frozenset[Epoch]]]
 class Machine(QuicConnection):
     """A server's connection. A client that exceeds a bound loses its own connection only."""
 
-    def __init__(self, **named: Any) -> None:
+    def __init__(self, reset_token: Callable[[bytes], bytes], **named: Any) -> None:
         super().__init__(**named)
+        self._reset_token = reset_token
+        self._give_reset_tokens()
         self._streams = _Streams()
         vars(self)[HANDLERS] = _Frames(vars(self)[HANDLERS]).bounded()
 
@@ -62,6 +73,15 @@ class Machine(QuicConnection):
         super()._initialize(peer_cid)
         for stream in self._crypto_streams.values():
             stream.receiver = _CryptoReceiver()
+
+    def _replenish_connection_ids(self) -> None:
+        super()._replenish_connection_ids()
+        self._give_reset_tokens()
+
+    def _give_reset_tokens(self) -> None:
+        """Replace aioquic's random tokens, which are forgotten with the process."""
+        for one in self._host_cids:
+            one.stateless_reset_token = self._reset_token(one.cid)
 
     def _serialize_transport_parameters(self) -> bytes:
         return super()._serialize_transport_parameters() + LARGEST_ANNOUNCED
@@ -190,7 +210,29 @@ def quicken_epochs() -> None:
 
 
 class ClientMachine(QuicConnection):
-    """A client's machine, with keys for two groups at most; every server knows the first."""
+    """
+    A client's machine, with keys for two groups at most; every server knows the first.
+
+    A stateless reset of the server ends it, as a CONNECTION_CLOSE does.
+    """
+
+    def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
+        """Take in a datagram."""
+        if self._is_reset(data):
+            self._close_event = ConnectionTerminated(
+                error_code=QuicErrorCode.NO_ERROR, frame_type=None, reason_phrase=FORGOTTEN
+            )
+            self._close_begin(is_initiator=False, now=now)
+        else:
+            super().receive_datagram(data, addr, now)
+
+    def _is_reset(self, data: bytes) -> bool:
+        # Nearly every datagram is for the id that the server knows us by, and is no reset.
+        if data.startswith(self.host_cid, 1) or self._close_event is not None:
+            return False
+        # An id that was not used yet, or is retired, must not count.
+        found, token = token_in(data), self._peer_cid.stateless_reset_token
+        return found is not None and len(token) == TOKEN and compare_digest(found, token)
 
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)
