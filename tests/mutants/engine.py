@@ -4,6 +4,29 @@ from tests.mutants.mutant import Mutant
 
 WORKFLOW = (
     Mutant(
+        "A step begins before the values that its code has got are stored.",
+        "runtara_sdk/workflow/engine/attempts.py",
+        "Attempts.run",
+        "await recorder.save_owed_outcomes()",
+        "pass",
+        (
+            "tests/sdk/workflow/test_owed_records.py"
+            "::test_no_step_gets_another_argument_under_the_same_key",
+            "tests/sdk/workflow/test_owed_records.py::test_it_is_stored_before_a_step_begins",
+        ),
+    ),
+    Mutant(
+        "What a wait for a value of another type made is owed as well.",
+        "runtara_sdk/workflow/engine/recorder.py",
+        "Recorder.record",
+        "record.is_repeatable and self._may_owe(state)",
+        "self._may_owe(state)",
+        (
+            "tests/sdk/workflow/test_owed_records.py"
+            "::test_what_could_turn_out_otherwise_is_not_owed",
+        ),
+    ),
+    Mutant(
         "A timeout that has cancelled hides later cancellations in its scope.",
         "runtara_sdk/workflow/engine/cancel_scopes.py",
         "ScopeStack.exit",

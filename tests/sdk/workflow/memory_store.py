@@ -34,6 +34,7 @@ class Core:
     successors: dict[str, dict[str, bytes]] = field(default_factory=dict)
     lists: bool = True
     keeps_input: bool = False
+    saves_together: bool = True
     clock_runs: bool = False
     listeners: int = 0
     calls: list[str] = field(default_factory=list)
@@ -94,7 +95,9 @@ class MemoryStore:
         core.wake = None
         states = dict(core.states) if core.lists else None
         pending = Polled(core.told) if core.keeps_input else None
-        return RunStarted(core.input, states, core.run, pending, core.keeps_input)
+        return RunStarted(
+            core.input, states, core.run, pending, core.keeps_input, core.saves_together
+        )
 
     async def ended(self) -> Ended | None:
         return self._core.ended

@@ -108,8 +108,9 @@ async def test_a_step_under_way_ends_and_nothing_follows_it() -> None:
     assert probe.seen == ["charge", "went on", "ship"]
 
 
-async def test_code_that_a_value_wakes_meanwhile_begins_no_step() -> None:
-    """The value is saved, and the step is made elsewhere."""
+@pytest.mark.parametrize("is_owed", [False, True])
+async def test_code_that_a_value_wakes_meanwhile_begins_no_step(*, is_owed: bool) -> None:
+    """The value is saved, or got again elsewhere, where the step is made."""
 
     @workflow
     async def order() -> None:
@@ -121,13 +122,15 @@ async def test_code_that_a_value_wakes_meanwhile_begins_no_step() -> None:
         await WORD.get()
         await ship()
 
-    core = Core()
+    core = Core(saves_together=is_owed)
     departure, running = departing(order, core)
     await probe.events["begun"].wait()
     await core.until(lambda: core.listeners == 1)
     departure.ask(Asked())
     await core.send("word", b"1")
-    await core.until(lambda: any("get:word" in key for key in core.states))
+    await core.until(
+        lambda: core.listeners == 0 if is_owed else any("get:word" in key for key in core.states)
+    )
     probe.events["may_end"].set()
     await left(running)
 

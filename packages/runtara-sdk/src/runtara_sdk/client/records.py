@@ -100,13 +100,14 @@ class FirstPage:
 
     `next_id`: more checkpoints follow the one with this number; None: these are all.
     `knows_preceding`: the server takes `preceding` with a checkpoint; one that does not returns a
-    pending signal only if there are checkpoints.
+    pending signal only if there are checkpoints. `knows_together`: it takes many.
     """
 
     entries: tuple[CheckpointEntry, ...]
     next_id: int | None = None
     signal: Signal | None = None
     knows_preceding: bool = False
+    knows_together: bool = False
 
 
 @dataclass(frozen=True, slots=True)

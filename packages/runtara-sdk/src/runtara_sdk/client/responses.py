@@ -86,6 +86,7 @@ def _first_page(answer: RegisterInstanceResponse) -> FirstPage:
         next_id(page),
         _signal(answer.pending_signal) if answer.HasField("pending_signal") else None,
         answer.knows_preceding,
+        answer.knows_together,
     )
 
 

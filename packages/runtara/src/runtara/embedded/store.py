@@ -114,6 +114,7 @@ class EmbeddedStore:
             registered.run,
             Polled(_type_of(registered.signal)),
             keeps_input=self._run.launch_id is not None,
+            saves_together=True,
         )
 
     async def _passed(self) -> dict[str, bytes]:

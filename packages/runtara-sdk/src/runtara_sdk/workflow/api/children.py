@@ -139,6 +139,7 @@ class _Child(Generic[R]):
     async def _unless_cancelled(self, start: Callable[[], Awaitable[Record]]) -> Record:
         """Start the child; if the call is cancelled before the record, cancel the child."""
         try:
+            await self.execution.recorder.save_owed_outcomes()
             await self.execution.cancellation.check(self.call)
             return await start()
         except (CallCancelled, asyncio.CancelledError):
@@ -175,6 +176,7 @@ class _Child(Generic[R]):
         return await self._record_of(execution.inbox.value(name))
 
     async def _cancel(self) -> None:
+        await self.execution.recorder.save_owed_outcomes()
         await self.execution.end.call_core(lambda: self.execution.store.cancel_child(self.id))
 
     async def _record_of(self, sent: bytes) -> Record:
@@ -189,7 +191,7 @@ class _Child(Generic[R]):
                 output = whole.failure or whole.output
         problem = None if ended.outcome is not Outcome.DONE else self._problem(output)
         if ended.outcome is Outcome.DONE and problem is None:
-            return self.call.record(Kind.RESULT, output)
+            return self.call.record(Kind.RESULT, output).repeatable()
         said = {"outcome": ended.outcome, "error": problem or ended.error}
         if output and problem is None:
             said["failure"] = output.decode(errors="replace")

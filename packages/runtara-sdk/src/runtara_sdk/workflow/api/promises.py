@@ -159,4 +159,5 @@ def _record_of(call: DurableCall, sent: bytes, kind: type[T]) -> Record:
         )
         return call.record(Kind.FAILURE, json.dumps(text).encode())
     kept = values.codec.encode(what, value, kind)
-    return call.record(Kind.RESULT, kept.text, form=kept.form)
+    # A failure tells of the code's type as well, which may change.
+    return call.record(Kind.RESULT, kept.text, form=kept.form).repeatable()

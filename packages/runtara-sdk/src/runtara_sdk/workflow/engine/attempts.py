@@ -62,8 +62,13 @@ class Attempts:
 
     async def run(self, at_end: Callable[[], None]) -> Record:
         """Return the record of the step's outcome; raises CallCancelled. Then calls `at_end`."""
+        recorder = self.execution.recorder
         try:
-            if not self.execution.recorder.is_new(self.call):
+            is_new = recorder.is_new(self.call)
+            # The record of an intent brings what is owed.
+            if not (is_new and self.options.is_external):
+                await recorder.save_owed_outcomes()
+            if not is_new:
                 await self._recall()
             found = await self._resolve_doubt() if self.options.is_external else NotDone()
             while isinstance(found, NotDone):

@@ -12,10 +12,17 @@ All records of calls go through it, so two rules hold everywhere:
 
 Every answer to a save has the pending signal, which is handled before the call goes on.
 
-A record that may come later is *owed*, such as a new instance's start record. It rides with the
-next record, in one request, and is stored before it. Saves that begin meanwhile wait for the
-answer, and go without it; if there is none, the next of them brings it. So no record is ever stored
-without those that were owed before it.
+A record that may come later is *owed*. It rides with the next record, in one request, and is stored
+before it. Saves that begin meanwhile wait for the answer, and go without it; if there is none, the
+next of them brings it. So no record is ever stored without those that were owed before it. Two
+kinds of records may be owed:
+
+    The start record of a new instance, whose input the core keeps.
+    A value that the core keeps, of a promise or of a child's end: a run that finds no record of it
+    gets the same value again. User code goes on with it before it is stored. It is stored before
+    anything has an effect (an attempt at a step, a child's start or cancel), before the run leaves,
+    and after a second at the latest. So whatever else such a run does, or a crash makes the next
+    run do otherwise, no effect and no record tells of it.
 """
 
 import asyncio
@@ -26,6 +33,7 @@ from runtara_sdk.client.records import SignalType
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.calls import DurableCall, current_branch
+from runtara_sdk.workflow.engine.event_loop import call_in
 from runtara_sdk.workflow.engine.observer import Observe, Recorded, Replayed
 from runtara_sdk.workflow.engine.records import Record
 from runtara_sdk.workflow.engine.replay import Replay, check, check_step
@@ -38,6 +46,14 @@ logger = get_logger(__name__)
 T = TypeVar("T")
 
 _MANY = 10_000
+
+_MOST_OWED = 32
+"""Records; their states and one of the largest size fit into a frame."""
+
+_LARGEST_OWED = 16 * 1024
+
+_LONGEST_OWED = 1.0
+"""Seconds for which an outcome is owed, so that operators see it."""
 
 
 class Recorder:
@@ -64,8 +80,11 @@ class Recorder:
         self._observe = observe
         self._reads_each = started.states is None
         self._saved = len(started.states or {})
+        self._may_owe_outcomes = started.saves_together
         self._owed: dict[str, Record] = {}
         self._carrying: asyncio.Event | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._saving_late: asyncio.Task[None] | None = None
 
     @property
     def is_old(self) -> bool:
@@ -149,6 +168,18 @@ class Recorder:
             if saved is not None:
                 await self._heed(saved)
 
+    async def save_owed_outcomes(self) -> None:
+        """Save the records that are owed, if one is an outcome; call it before an effect."""
+        if any(record.is_repeatable for record in self._owed.values()):
+            await self.save_owed()
+
+    def close(self) -> None:
+        """End the background work; what is owed then is not saved."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._saving_late is not None:
+            self._saving_late.cancel()
+
     async def carrying(self, send: Callable[[Sequence[State]], Awaitable[T]]) -> T:
         """
         Return the answer to a request that stores the records that are owed, in their order.
@@ -172,6 +203,9 @@ class Recorder:
         for key, record in owed.items():
             del self._owed[key]
             self._note(key, record)
+        if self._timer is not None and not self._owed:
+            self._timer.cancel()
+            self._timer = None
         return answer
 
     async def record(self, key: str, record: Record) -> Record:
@@ -179,6 +213,9 @@ class Recorder:
         if not record.is_kept:
             return record
         state = record.encoded
+        if record.is_repeatable and self._may_owe(state):
+            self._owe_outcome(key, record)
+            return record
         if self._owed:
             saved = await self.carrying(lambda owed: self._store.save(key, state, owed))
         else:
@@ -189,6 +226,20 @@ class Recorder:
             record = records.decode(key, saved.state)
         self._note(key, record)
         return record
+
+    def _may_owe(self, state: bytes) -> bool:
+        is_small = len(state) <= _LARGEST_OWED and len(self._owed) < _MOST_OWED
+        return self._may_owe_outcomes and is_small and not self._end.is_decided
+
+    def _owe_outcome(self, key: str, record: Record) -> None:
+        self.owe(key, record)
+        if self._timer is None:
+            self._timer = call_in(_LONGEST_OWED, self._save_late)
+
+    def _save_late(self) -> None:
+        self._timer = None
+        if not self._end.is_decided:
+            self._saving_late = self._end.in_background(self.save_owed_outcomes())
 
     async def _heed(self, saved: Saved) -> None:
         """Handle the pending signal of an answer; blocks if the run is over."""

@@ -54,8 +54,8 @@ class Record:
     has it only for errors. `form` is the form of the value. `step` is the qualified name of the
     called step, and `signal` the name of a promise's signal; version 1 has neither. `branch` is the
     path of the branch of a call with its own key; versions 1 and 2 have none. A record that is not
-    `is_kept` need not be saved. `back` holds the value of a record that this run has made, as it
-    was read back.
+    `is_kept` need not be saved. One that `is_repeatable` has a value that the core keeps for ever:
+    it may be owed. `back` holds the value of a record that this run has made, as it was read back.
     """
 
     kind: Kind
@@ -69,6 +69,7 @@ class Record:
     version: int = NAMES
     branch: str | None = None
     is_kept: bool = True
+    is_repeatable: bool = False
     back: tuple[object] | None = field(default=None, init=False, repr=False, compare=False)
     _encoded: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -79,6 +80,10 @@ class Record:
     def in_branch(self, path: str) -> Self:
         """Return a copy for a call with a key of its own, made in this branch."""
         return replace(self, branch=path, version=VERSION)
+
+    def repeatable(self) -> Self:
+        """Return a copy that another run would make again."""
+        return replace(self, is_repeatable=True)
 
     def check_size(self) -> None:
         """Raise NotSerializable for a state that is larger than the core takes."""

@@ -144,6 +144,7 @@ async def _run(execution: Execution, started: RunStarted, given: bytes | None) -
     finally:
         end.finish(Ended(Outcome.SUSPENDED))
         end.outcome.exception()
+        execution.recorder.close()
         execution.suspension.close()
         execution.reporting.close()
         if listening is not None:

@@ -30,6 +30,7 @@ class RunStarted:
     `pending`: the signal that was pending when the run began, or the answer of a poll without names
     since; None: neither is known. `keeps_input`: the core keeps what a start record says until
     there is one, so that `save` may bring it later, as `preceding`; `pending` is then known.
+    `saves_together`: `save` takes many `preceding` states in one request.
     """
 
     input: bytes | None
@@ -37,6 +38,7 @@ class RunStarted:
     run: int | None = None
     pending: Polled | None = None
     keeps_input: bool = False
+    saves_together: bool = False
 
 
 @dataclass(frozen=True, slots=True)

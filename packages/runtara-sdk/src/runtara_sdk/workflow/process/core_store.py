@@ -92,6 +92,7 @@ class CoreStore:
             keeps_input=saved is not None
             and saved.knows_preceding
             and self._settings.launch_id is not None,
+            saves_together=saved is not None and saved.knows_together,
         )
 
     async def ended(self) -> Ended | None:
