@@ -11,14 +11,14 @@ import random
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
 
 import runtara_persistence.postgres.persistence
 import runtara_persistence.sqlite.persistence  # noqa: F401  # Both before the first fork.
-from runtara.core import Order
+from runtara.core import Order, nothing
 from runtara.embedded.placement import InlinePlacement
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
@@ -48,8 +48,9 @@ class Brief:
     def __contains__(self, launch_id: str) -> bool:
         return launch_id in self._running
 
-    def start(self, order: Order) -> None:
+    def start(self, order: Order, begun: Callable[[], None] = nothing) -> None:
         self._running.add(order.launch_id)
+        begun()
         span = random.uniform(0.0, 0.05)
         asyncio.get_running_loop().call_later(span, self._end, order.launch_id)
 

@@ -38,6 +38,18 @@ def test_no_more_begin_at_once_than_there_are_places(starts: Starts, begun: list
     assert begun == ["l0", "l1", "l2", "l3", "l4"]
 
 
+def test_each_is_told_when_its_turn_has_come(starts: Starts) -> None:
+    """Its timeouts count from then on."""
+    told: list[int] = []
+    for number in range(4):
+        starts.add(order(number), lambda number=number: told.append(number))  # type: ignore[misc]  # Of its own.
+    assert told == [0, 1]
+
+    starts.remove("l2")
+    starts.has_begun("l0")
+    assert told == [0, 1, 3]
+
+
 def test_a_place_is_freed_once(starts: Starts, begun: list[str]) -> None:
     for number in range(4):
         starts.add(order(number))

@@ -397,6 +397,37 @@ async def test_a_timeout_of_one_that_never_registered_fails_its_instance(world: 
         assert "timed out after 20 s" in (failed.error or "")
 
 
+async def test_the_timeouts_of_a_suspect_in_a_worker_count_from_its_turn(world: World) -> None:
+    """A worker begins only a few at once: the time before is no time of its process."""
+    turn = world.placement().turn = asyncio.Event()
+    image = await put_image(world.persistence, tenant_id=TENANT, timeout_s=20)
+    started = InstanceStart(instance_id="i", tenant_id=TENANT, image_id=image.image_id)
+    async with world.launcher() as launcher:
+        await world.settle()
+        with launcher.offering(started) as offer:
+            found = await world.persistence.launches.start(
+                started, at=world.clock.now(), offer=offer
+            )
+        assert found.claims is not None
+        [one] = found.claims.assignments
+        suspect = replace(one, image=None, crashes=1)
+        launcher.take(replace(found.claims, assignments=(suspect,)))
+        await world.pass_time(310, step=2)
+        assert await world.state("i") is State.PENDING
+
+        turn.set()
+        await world.settle()
+        await world.register(world.placement().of("i"))
+        await world.pass_time(25)
+        assert world.placement().living() == ["i"]
+        await world.pass_time(6)
+
+        failed = await world.persistence.instances.get("i")
+        assert failed is not None
+        assert (failed.state, world.placement().living()) == (State.FAILED, [])
+        assert "timed out after 20 s" in (failed.error or "")
+
+
 async def test_a_process_that_never_registers_is_killed(world: World) -> None:
     """It is killed after its start timeout, and that counts as a crash."""
     async with world.launcher() as launcher:

@@ -61,6 +61,7 @@ class FakePlacement:
         self.started: list[str] = []
         self.confirmed: list[str] = []
         self.failure: Exception | None = None
+        self.turn: asyncio.Event | None = None
         self.events: list[tuple[str, str]] = []
         self._watches: list[HasEnded] = []
 
@@ -83,6 +84,8 @@ class FakePlacement:
     ) -> str:
         if self.failure is not None:
             raise self.failure
+        if self.turn is not None:
+            await self.turn.wait()
         if not may_start():
             raise LaunchFailed(Cause.RUNNER_FAILED, "the lease is over")
         if assignment.launch_id not in self.processes:

@@ -1,7 +1,7 @@
 """The package's worker on an environment's port: what it does about lost answers and leases."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.environment.management.conftest import Port
 
-from runtara.core import HasEnded, Order, Plan
+from runtara.core import HasEnded, Order, Plan, nothing
 from runtara.remote import worker
 from runtara_domain.model import Caller, Ending, Event, EventType, Registration
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
@@ -28,14 +28,16 @@ class Runs:
 
     def __init__(self, ended: HasEnded) -> None:
         self.orders: dict[str, Order] = {}
+        self.turns: list[Callable[[], None]] = []
         self.begun = asyncio.Event()
         self._ended = ended
 
     def __contains__(self, launch_id: str) -> bool:
         return launch_id in self.orders
 
-    def start(self, order: Order) -> None:
+    def start(self, order: Order, begun: Callable[[], None] = nothing) -> None:
         self.orders[order.launch_id] = order
+        self.turns.append(begun)
         self.begun.set()
 
     def leave(self, launch_id: str) -> None:
@@ -252,3 +254,21 @@ async def test_the_end_of_an_idle_worker_waits_for_no_server(
     monkeypatch.setattr(port.client.environments, "drain", never)
     async with working(port, grace=timedelta(hours=1)):
         pass
+
+
+async def test_the_timeout_of_a_launch_counts_from_its_turn(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suspect may wait long for that."""
+    armed: list[float] = []
+    monkeypatch.setattr(
+        worker._RemoteWorker, "_after", lambda self, launch_id, seconds, act: armed.append(seconds)
+    )
+    await port.client.instances.start(
+        "acme", workflow="flow", instance_id="i", launch_timeout=timedelta(seconds=7)
+    )
+    async with working(port) as runs:
+        await runs.begun.wait()
+        assert not armed
+        runs.turns[0]()
+        assert armed == [7.0]

@@ -15,13 +15,13 @@ import json
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from multiprocessing import spawn
 from typing import Any
 
-from runtara.core import INFRASTRUCTURE, HasEnded, Order
+from runtara.core import INFRASTRUCTURE, HasEnded, Order, nothing
 from runtara.locating import Location
 from runtara.processes import Forks, Interpreters, Process, Spawn
 from runtara.starts import Starts, places
@@ -251,16 +251,17 @@ class ChildRuns:
     def __contains__(self, launch_id: str) -> bool:
         return launch_id in self._suspects or self._child_of(launch_id) is not None
 
-    def start(self, order: Order) -> None:
+    def start(self, order: Order, begun: Callable[[], None] = nothing) -> None:
         if order.launch_id in self:
             return
         if order.is_suspect:
-            self._suspects.add(order)
+            self._suspects.add(order, begun)
             return
         if self._current not in self.children or self._current.is_retired:
             self._current = self._child(self._interpreters, is_alone=self._isolated)
         child = self._current
         child.start(order)
+        begun()
         if self._isolated:
             # The next run finds its process started.
             self._current = self._child(self._interpreters, is_alone=True)

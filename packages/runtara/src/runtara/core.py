@@ -119,13 +119,21 @@ def code_of_failure(failure: bytes | None) -> int:
     return INPUT if failure is None else FAILED
 
 
+def nothing() -> None:
+    """Do nothing when a run begins."""
+
+
 class RunsOfWorker(Protocol):
     """The runs of a worker, in this process or in others, by their launch ids."""
 
     def __contains__(self, launch_id: str) -> bool: ...
 
-    def start(self, order: Order) -> None:
-        """Begin a run; repeated calls begin one run."""
+    def start(self, order: Order, begun: Callable[[], None] = nothing) -> None:
+        """
+        Begin a run; repeated calls begin one run.
+
+        begun: called when the run begins, now or when its turn has come; not if it ends before.
+        """
         ...
 
     def leave(self, launch_id: str) -> None:

@@ -18,6 +18,7 @@ from runtara.core import (
     Order,
     RunStore,
     RunStores,
+    nothing,
 )
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_sdk.errors import InstanceSuperseded, RuntaraError
@@ -134,7 +135,7 @@ class Runs:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def start(self, order: Order) -> None:
+    def start(self, order: Order, begun: Callable[[], None] = nothing) -> None:
         """Begin a run; one of this launch that is under way goes on."""
         if order.launch_id not in self._runs:
             workflow = self._workflows[order.workflow]
@@ -144,6 +145,7 @@ class Runs:
                 self._stores,
                 lambda end: self._ended(order.launch_id, end),
             )
+            begun()
 
     def leave(self, launch_id: str) -> None:
         """Ask a run to end when its steps under way have ended; it goes on in another process."""

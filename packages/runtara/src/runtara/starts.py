@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from runtara.core import Order
+from runtara.core import Order, nothing
 
 _FEWEST = 2
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -34,7 +34,7 @@ class Starts:
 
     def __init__(self, most: int, begin: Callable[[Order], None]) -> None:
         self._most, self._begin = most, begin
-        self._waiting: dict[str, Order] = {}
+        self._waiting: dict[str, tuple[Order, Callable[[], None]]] = {}
         self._beginning: set[str] = set()
 
     def __contains__(self, launch_id: str) -> bool:
@@ -44,9 +44,9 @@ class Starts:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, order: Order) -> None:
-        """Begin an order now, or when those before it have begun."""
-        self._waiting[order.launch_id] = order
+    def add(self, order: Order, begun: Callable[[], None] = nothing) -> None:
+        """Begin an order now, or when those before it have begun; `begun` is called then."""
+        self._waiting[order.launch_id] = order, begun
         self._go_on()
 
     def remove(self, launch_id: str) -> bool:
@@ -65,6 +65,7 @@ class Starts:
     def _go_on(self) -> None:
         while self._waiting and len(self._beginning) < self._most:
             launch_id = next(iter(self._waiting))
-            order = self._waiting.pop(launch_id)
+            order, begun = self._waiting.pop(launch_id)
             self._beginning.add(launch_id)
             self._begin(order)
+            begun()

@@ -77,17 +77,23 @@ class Leaving:
 
 
 def measures(
-    launch: OpenLaunch, patience: Patience, *, due_seen_at: datetime, leaving: Leaving | None
+    launch: OpenLaunch,
+    patience: Patience,
+    *,
+    due_seen_at: datetime,
+    leaving: Leaving | None,
+    queued: timedelta | None = timedelta(0),
 ) -> list[Measure]:
     """
     Return the measures against an open launch's process, the earliest first.
 
-    due_seen_at: when the environment first saw that the instance is due.
+    due_seen_at: when the environment first saw that the instance is due. queued: for how long it
+    waited for its turn to begin, which no timeout counts; None while it waits.
     """
     found = [
         *_stopped(launch, patience),
-        *_timed_out(launch, patience),
-        *_unregistered(launch, patience),
+        *_timed_out(launch, patience, queued),
+        *_unregistered(launch, patience, queued),
         *_silent(launch, patience),
         *_due(launch, patience, due_seen_at),
         *_left(leaving),
@@ -124,23 +130,27 @@ def _stopped(launch: OpenLaunch, patience: Patience) -> Iterator[Measure]:
         yield from _ended_at(launch.stop_at, patience, Cause.STOPPED, reason)
 
 
-def _timed_out(launch: OpenLaunch, patience: Patience) -> Iterator[Measure]:
-    if launch.timeout_at is None:
+def _timed_out(
+    launch: OpenLaunch, patience: Patience, queued: timedelta | None
+) -> Iterator[Measure]:
+    if launch.timeout_at is None or queued is None:
         return
+    at = launch.timeout_at + queued
     after = (launch.timeout_at - launch.created_at).total_seconds()
     reason = f"timed out after {after:g} s"
     if launch.run is not None:
         # An unregistered process gets no cancel: its instance would end while the process runs on.
-        yield Measure(at=launch.timeout_at, act=Act.CANCEL, cause=Cause.TIMED_OUT, reason=reason)
-    killed_at = launch.timeout_at + patience.grace
-    yield Measure(at=killed_at, act=Act.KILL, cause=Cause.TIMED_OUT, reason=reason)
+        yield Measure(at=at, act=Act.CANCEL, cause=Cause.TIMED_OUT, reason=reason)
+    yield Measure(at=at + patience.grace, act=Act.KILL, cause=Cause.TIMED_OUT, reason=reason)
 
 
-def _unregistered(launch: OpenLaunch, patience: Patience) -> Iterator[Measure]:
-    if launch.run is None:
+def _unregistered(
+    launch: OpenLaunch, patience: Patience, queued: timedelta | None
+) -> Iterator[Measure]:
+    if launch.run is None and queued is not None:
         span = patience.start_timeout
         yield Measure(
-            at=launch.created_at + span,
+            at=launch.created_at + queued + span,
             act=Act.KILL,
             cause=Cause.START_TIMEOUT,
             reason=f"not registered after {span.total_seconds():g} s",

@@ -52,7 +52,8 @@ class Watched:
     row: as last read; None before the first read. taken: the last taken measure. gone: set when the
     launch has its verdict. missing_since: since when the database has no such open launch. is_run:
     it is a run of this worker, and no process of an image. is_taken_up: a former environment of
-    this id claimed it, maybe without the bound for tenants that this one has.
+    this id claimed it, maybe without the bound for tenants that this one has. queued: for how long
+    it waited for its turn in a worker; None while it may wait.
     """
 
     launch_id: str
@@ -66,6 +67,7 @@ class Watched:
     taken: Measure | None = None
     is_run: bool = False
     is_taken_up: bool = False
+    queued: timedelta | None = timedelta(0)
 
     @property
     def counts(self) -> bool:
@@ -116,6 +118,9 @@ class Supervisor:
     def begin(self, assignment: Assignment, may_start: Callable[[], bool]) -> None:
         """Launch a claimed instance, if `may_start` still allows it."""
         watched = self._watch(assignment.launch_id, assignment.instance_id, assignment.image)
+        if assignment.is_suspect and watched.is_run:
+            # A worker begins only a few suspects at once.
+            watched.queued = None
         self.spawn(self._launch(watched, assignment, may_start))
 
     async def take_up(self) -> None:
@@ -147,7 +152,7 @@ class Supervisor:
     async def _launch(
         self, watched: Watched, assignment: Assignment, may_start: Callable[[], bool]
     ) -> None:
-        launch_id = assignment.launch_id
+        launch_id, claimed_at = assignment.launch_id, self.lease.now()
         try:
             await self._end_others(watched)
             given = None
@@ -167,6 +172,9 @@ class Supervisor:
             reason = f"it could not be started: {type(error).__name__}"
             self.ended(launch_id, LaunchFailed(Cause.RUNNER_FAILED, reason).end)
         else:
+            if watched.queued is None:
+                watched.queued = self.lease.now() - claimed_at
+                self.wake_up.set()
             await self._begun(watched, handle)
 
     async def _end_others(self, watched: Watched) -> None:
@@ -241,6 +249,7 @@ class Supervisor:
                 watched.patience,
                 due_seen_at=watched.due_seen_at or now,
                 leaving=self.leaving,
+                queued=watched.queued,
             )
             if watched.taken is None or one.act > watched.taken.act
         ]

@@ -1,5 +1,6 @@
 """Where a worker's launches run, as the engine of launches sees it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
@@ -24,6 +25,7 @@ class InlinePlacement:
     def __init__(self, over: Callable[[Collection[str]], None]) -> None:
         self._over = over
         self._instances: dict[str, str] = {}
+        self._turns: dict[str, asyncio.Event] = {}
         self._unconfirmed: dict[str, LaunchEnd] = {}
         self._has_ended: HasEnded | None = None
 
@@ -46,9 +48,11 @@ class InlinePlacement:
     async def launch(
         self, assignment: Assignment, given: bytes | None, *, may_start: Callable[[], bool]
     ) -> None:
+        """Begin a run; returns when its turn has come, or when it ends before."""
         if not may_start():
             raise LaunchFailed(Cause.RUNNER_FAILED, "the worker's lease has expired")
         self._instances[assignment.launch_id] = assignment.instance_id
+        turn = self._turns[assignment.launch_id] = asyncio.Event()
         self.runs.start(
             Order(
                 assignment.launch_id,
@@ -56,8 +60,10 @@ class InlinePlacement:
                 assignment.tenant_id,
                 assignment.workflow or "",
                 is_suspect=assignment.is_suspect,
-            )
+            ),
+            turn.set,
         )
+        await turn.wait()
 
     async def send(self, launch_id: str, signal: StopSignal) -> None:
         if signal is StopSignal.TERMINATE:
@@ -79,6 +85,8 @@ class InlinePlacement:
     def tell(self, launch_id: str, end: LaunchEnd) -> None:
         """Pass the end of a run on, and keep it until it is confirmed."""
         self._unconfirmed[launch_id] = end
+        if (turn := self._turns.pop(launch_id, None)) is not None:
+            turn.set()
         if self._has_ended is not None:
             self._has_ended(launch_id, end)
         if launch_id in self._instances:

@@ -281,10 +281,14 @@ class _RemoteWorker:
                 assignment.tenant_id,
                 assignment.workflow,
                 is_suspect=assignment.is_suspect,
-            )
+            ),
+            lambda: self._bound(assignment),
         )
+
+    def _bound(self, assignment: Assignment) -> None:
+        """Count the launch's timeout from now on, when its run begins."""
         if assignment.timeout is not None:
-            seconds = assignment.timeout.total_seconds()
+            launch_id, seconds = assignment.launch_id, assignment.timeout.total_seconds()
             self._after(launch_id, seconds, lambda: self._time_out(launch_id, seconds))
 
     def _supersede(self, launch_id: str) -> None:
