@@ -14,7 +14,7 @@ from runtara_domain.status import Condition, State
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 
-SQL = queries.load("runtara_persistence.sqlite", "children.sql")
+_SQL = queries.load("runtara_persistence.sqlite", "children.sql")
 
 
 def start(
@@ -22,7 +22,7 @@ def start(
 ) -> ChildStarted:
     """Carry out `instances.start_child`."""
     key = {"parent_id": caller.instance_id}
-    row = connection.execute(SQL["start.find_parent"], key).fetchone()
+    row = connection.execute(_SQL["start.find_parent"], key).fetchone()
     if row is None:
         return ChildStarted(before=None)
     tenant_id, *run_state = row
@@ -30,7 +30,7 @@ def start(
     if not before.admits(caller, when):
         return ChildStarted(before)
     asked = asked_for(caller, child, tenant_id, at)
-    if connection.execute(SQL["start.create"], asked).rowcount == 1:
+    if connection.execute(_SQL["start.create"], asked).rowcount == 1:
         return ChildStarted(before, created=True)
     return ChildStarted(before, differs_in=differences(connection, asked))
 
@@ -50,7 +50,7 @@ def asked_for(caller: Caller, child: NewChild, tenant_id: str, at: str) -> dict[
 
 def differences(connection: sqlite3.Connection, asked: dict[str, Any]) -> tuple[str, ...]:
     """Name the fields in which an instance differs from the child that is asked for."""
-    same = connection.execute(SQL["start.compare"], asked).fetchone()
+    same = connection.execute(_SQL["start.compare"], asked).fetchone()
     names = ("parent", "workflow", "input")
     return tuple(name for name, is_same in zip(names, same, strict=True) if not is_same)
 
@@ -71,7 +71,7 @@ def tell_parent(
     if parent_id is None:
         return
     key = {"child_id": child_id, "parent_id": parent_id}
-    row = connection.execute(SQL["ended.find_parent"], key).fetchone()
+    row = connection.execute(_SQL["ended.find_parent"], key).fetchone()
     parent = None if row is None else rows.state(*row)
     if parent is None or parent.is_final:
         return
@@ -82,8 +82,8 @@ def tell_parent(
         "payload": payload,
         "at": at,
     }
-    is_first = connection.execute(SQL["ended.put"], told).rowcount == 1
+    is_first = connection.execute(_SQL["ended.put"], told).rowcount == 1
     if is_first and parent is State.ASLEEP:
-        connection.execute(SQL["ended.make_due"], told)
+        connection.execute(_SQL["ended.make_due"], told)
     if is_first:
         heard.append(parent_id)

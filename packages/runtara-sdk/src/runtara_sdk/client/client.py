@@ -25,7 +25,7 @@ from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import ClientNotOpen
 
 if TYPE_CHECKING:
-    from runtara_protocol.pb.instance_pb2 import RpcRequest
+    from runtara_protocol.pb.instance_pb2 import RpcResponse
     from runtara_sdk.client import requests, responses
     from runtara_sdk.client.calls import Calls
     from runtara_sdk.client.connection import CommonConnection
@@ -323,7 +323,9 @@ class Client:
 
     async def completed(self, output: bytes = b"", *, exit_code: int | None = None) -> bool:
         """End the instance with its output; the rest is as with `failed`."""
-        return await self._end(requests.completed(self._id, output, exit_code))
+        return await self._end(
+            await self._calls.ask(requests.completed(self._id, output, exit_code))
+        )
 
     async def failed(
         self, error: str, failure: bytes | None = None, *, exit_code: int | None = None
@@ -335,7 +337,9 @@ class Client:
         error. With the exit code of a worker's run, an end closes the run's launch, too: returns
         whether it did; an older server does not.
         """
-        return await self._end(requests.failed(self._id, error, failure, exit_code))
+        return await self._end(
+            await self._calls.ask(requests.failed(self._id, error, failure, exit_code))
+        )
 
     async def suspended(
         self, *, blocked_reason: str | None = None, waits: str | None = None
@@ -352,7 +356,7 @@ class Client:
         is acknowledged, and only a later resume, cancel or other code has it launched again. An
         older server ignores the reason.
         """
-        await self._end(requests.suspended(self._id, blocked_reason, waits))
+        await self._end(await self._calls.ask(requests.suspended(self._id, blocked_reason, waits)))
 
     async def custom_event(self, subtype: str, payload: bytes = b"") -> None:
         """
@@ -361,8 +365,9 @@ class Client:
         The event is sent again only if the server says that it did nothing. A lost answer raises,
         and it is then unknown whether the event was recorded.
         """
-        request = requests.custom_event(self._id, CustomEvent(subtype, payload))
-        await self._calls.ask(request, is_repeatable=False)
+        await self._calls.ask(
+            requests.custom_event(self._id, CustomEvent(subtype, payload)), is_repeatable=False
+        )
 
     async def events(self, events: Iterable[CustomEvent]) -> None:
         """
@@ -379,8 +384,7 @@ class Client:
         response = await self._calls.ask(requests.status(asked))
         return responses.status(response.get_instance_status)
 
-    async def _end(self, request: "RpcRequest") -> bool:
-        answer = await self._calls.ask(request)
+    async def _end(self, answer: "RpcResponse") -> bool:
         await self._end_heartbeats()
         return answer.instance_event.launch_closed
 
