@@ -214,10 +214,11 @@ async def test_a_claim_of_launches_and_a_renewal_read_ends_of_indexes(
         "UPDATE instances SET status = 'suspended', sleep_until = now() + interval '1 day',"
         " finished_at = NULL, image_id = 'image', tenant_id = 't'; ANALYZE instances"
     )
-    lanes = load("runtara_persistence.postgres", "claiming.sql")["lanes"]
+    claiming = load("runtara_persistence.postgres", "claiming.sql")
     renew = shared("environments.sql")["renew"].postgres
     assert renew is not None
-    await connection.execute(f"PREPARE lanes AS {lanes}")
+    for name in ("lanes", "find_and_take"):
+        await connection.execute(f"PREPARE {name} AS {claiming[name]}")
     await connection.execute(f"PREPARE renew AS {renew.text}")
 
     given = {
@@ -228,12 +229,13 @@ async def test_a_claim_of_launches_and_a_renewal_read_ends_of_indexes(
         "silence": "interval '120 s'",
     }
     renewed = f"renew ({', '.join(given[name] for name in renew.names)})"
-    for asked in ("lanes (now())", renewed):
+    claimed = "find_and_take ('e', now(), '45 s', '120 s', 't', '{flow}', 9, 'inline')"
+    for asked in ("lanes (now())", claimed, renewed):
         [(explained,)] = await connection.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {asked}")
         scans = [
             node
             for node in nodes(json.loads(explained)[0]["Plan"])
-            if node.get("Relation Name") == "instances"
+            if node.get("Relation Name") == "instances" and "Scan" in node["Node Type"]
         ]
         assert scans
         for node in scans:
@@ -341,7 +343,7 @@ async def test_a_search_in_errors_reads_only_instances_with_an_error(
             read = [
                 node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
                 for node in nodes(json.loads(explained)[0]["Plan"])
-                if node.get("Relation Name") == "instances"
+                if node.get("Relation Name") == "instances" and "Scan" in node["Node Type"]
             ]
             assert read, explained
             assert sum(read) <= with_an_error < 5000, (name, status, explained)
