@@ -190,7 +190,14 @@ async def test_no_step_gets_another_argument_under_the_same_key() -> None:
 
     @workflow(suspend_after="0s")
     async def as_they_come() -> list[str]:
-        return [await ship(await one) for one in asyncio.as_completed([WORD.get(), OTHER.get()])]
+        came: asyncio.Queue[str] = asyncio.Queue()
+
+        async def pass_on(one: Promise[str]) -> None:
+            came.put_nowait(await one.get())
+
+        # Not asyncio.as_completed, which begins them in any order.
+        tasks = [asyncio.create_task(pass_on(one)) for one in (WORD, OTHER)]
+        return [await ship(await came.get()) for _ in tasks]
 
     for number, is_done in itertools.product(range(12), (False, True)):
         effects.clear()
@@ -206,6 +213,39 @@ async def test_no_step_gets_another_argument_under_the_same_key() -> None:
 
         assert sorted(map(len, effects.values())) == [1, 1], (number, is_done, effects)
         assert ended.outcome is Outcome.DONE
+
+
+async def test_a_cancel_after_a_crash_in_a_step_ends_the_step_and_not_the_get() -> None:
+    """So the clean-up around the step, which may have had its effect, is not left out."""
+    undone: list[str] = []
+
+    @step
+    async def book(what: str) -> None:
+        crashed.set()
+        await asyncio.get_running_loop().create_future()
+
+    @step
+    async def undo(what: str) -> None:
+        undone.append(what)
+
+    @workflow
+    async def booking() -> None:
+        word = await WORD.get()
+        try:
+            await book(word)
+        except asyncio.CancelledError:
+            await undo(word)
+            raise
+
+    core, crashed = told(), asyncio.Event()
+    running = asyncio.create_task(execute(booking, MemoryStore(core)))
+    await crashed.wait()
+    running.cancel()
+    await asyncio.wait({running})
+    await core.tell(SignalType.CANCEL)
+
+    assert (await lives(booking, core)).outcome is Outcome.CANCELLED
+    assert undone == ["x"]
 
 
 async def test_what_could_turn_out_otherwise_is_not_owed() -> None:
