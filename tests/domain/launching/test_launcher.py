@@ -166,25 +166,16 @@ async def test_a_launch_costs_no_renewal_of_the_lease(world: World) -> None:
 
 async def test_what_becomes_launchable_during_a_claim_is_claimed_next(world: World) -> None:
     """An instance that a claim came too early for does not wait for the lease's renewal."""
-    claim = world.persistence.launches.claim
-    claiming, may_end = asyncio.Event(), asyncio.Event()
-
-    async def slow(*args: object, **more: object) -> Claims:
-        found = await claim(*args, **more)  # type: ignore[arg-type]  # Passed on.
-        claiming.set()
-        await may_end.wait()
-        return found
-
     async with world.launcher() as launcher:
         await world.pass_time(2)
-        world.persistence.launches.claim = slow  # type: ignore[method-assign]  # Slowed down.
+        claim = world.slow_claim()
         launcher.recheck()
-        await claiming.wait()
+        await claim.is_done.wait()
         image = await put_image(world.persistence, tenant_id=TENANT)
         started = InstanceStart(instance_id="i", tenant_id=TENANT, image_id=image.image_id)
         await world.persistence.launches.start(started, at=world.clock.now())
         await world.settle()
-        may_end.set()
+        claim.may_answer.set()
         await world.settle()
 
         assert world.placement().living() == ["i"]
@@ -194,14 +185,6 @@ async def test_a_claim_whose_answer_comes_after_a_gap_in_the_lease_starts_nothin
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another environment may have taken its launches over meanwhile."""
-    claim = world.persistence.launches.claim
-    claiming, may_end = asyncio.Event(), asyncio.Event()
-
-    async def slow(*args: object, **more: object) -> Claims:
-        found = await claim(*args, **more)  # type: ignore[arg-type]  # Passed on.
-        claiming.set()
-        await may_end.wait()
-        return found
 
     async def fail(*args: object, **more: object) -> None:
         raise DatabaseError("it is away")
@@ -209,16 +192,16 @@ async def test_a_claim_whose_answer_comes_after_a_gap_in_the_lease_starts_nothin
     async with world.launcher() as launcher:
         image = await put_image(world.persistence, tenant_id=TENANT)
         await world.pass_time(2)
-        monkeypatch.setattr(world.persistence.launches, "claim", slow)
+        claim = world.slow_claim()
         started = InstanceStart(instance_id="i", tenant_id=TENANT, image_id=image.image_id)
         await world.persistence.launches.start(started, at=world.clock.now())
         launcher.recheck()
-        await claiming.wait()
+        await claim.is_done.wait()
         with monkeypatch.context() as away:
             away.setattr(world.persistence.environments, "renew", fail)
             await world.pass_time(40)
         await world.pass_time(5)
-        may_end.set()
+        claim.may_answer.set()
         await world.settle()
 
         assert world.placement().started == []

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,7 +22,7 @@ from runtara_domain.model import (
 )
 from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
-from runtara_domain.model.launches import Assignment, OpenLaunch
+from runtara_domain.model.launches import Assignment, Claims, OpenLaunch
 from runtara_domain.model.stored_environments import EnvironmentKind
 from runtara_domain.model.stored_images import Image
 from runtara_domain.model.stored_launches import Launch, LaunchFilter
@@ -167,6 +167,20 @@ class FakePlacement:
             ended(launch_id, end)
 
 
+class SlowClaim:
+    """A claim that is carried out at once, and answered once it may be."""
+
+    def __init__(self, claim: Callable[..., Awaitable[Claims]]) -> None:
+        self.is_done, self.may_answer = asyncio.Event(), asyncio.Event()
+        self._claim = claim
+
+    async def __call__(self, *args: object, **more: object) -> Claims:
+        found = await self._claim(*args, **more)
+        self.is_done.set()
+        await self.may_answer.wait()
+        return found
+
+
 class Counted:
     """A port of which each call is counted."""
 
@@ -228,6 +242,12 @@ class World:
             counted = Counted(getattr(self.persistence, name), calls)
             setattr(self.persistence, name, counted)
         return calls
+
+    def slow_claim(self) -> "SlowClaim":
+        """Make the database carry out claims from now on, and answer when it may."""
+        slow = SlowClaim(self.persistence.launches.claim)
+        self.persistence.launches.claim = slow  # type: ignore[method-assign]  # Slowed down.
+        return slow
 
     async def settle(self, iterations: int = 60) -> None:
         """Let everything happen that needs no time to pass."""
