@@ -19,6 +19,7 @@ from runtara_persistence.queries import Statement
 from runtara_persistence.sqlite import transactor as on_sqlite
 from runtara_persistence.transactions.images import ImageTransactions
 from runtara_persistence.transactions.transaction import (
+    Traits,
     Transaction,
     execute_many,
     fetch,
@@ -143,7 +144,7 @@ class Scripted:
         self.left = list(answers)
 
     async def perform(
-        self, attempt: str, begin: Callable[[], Transaction[Any]], **kind: bool
+        self, attempt: str, begin: Callable[[], Transaction[Any]], traits: Traits
     ) -> Any:
         transaction = begin()
         try:

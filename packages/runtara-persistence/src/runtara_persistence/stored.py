@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runtara_domain.error import InvalidValue
 from runtara_domain.values import LONGEST_TIMEOUT
@@ -49,6 +49,24 @@ def env(text: str | None) -> dict[str, str]:
     """Read variables; values that other programs stored and that are no text are ignored."""
     found = metadata(text)
     return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+def started(start: InstanceStart) -> dict[str, Any]:
+    """Return the columns of an instance that is started, but for the time of its start."""
+    timeout = start.timeout
+    return {
+        "instance_id": start.instance_id,
+        "tenant_id": start.tenant_id,
+        "input": start.input or None,
+        "image_id": start.image_id,
+        "workflow": start.workflow,
+        "priority": start.priority,
+        "launch_after": start.launch_after,
+        "timeout_ms": None if timeout is None else max(1, timeout // _MILLISECOND),
+        "queue": start.queue,
+        "dedupe_key": start.dedupe_key,
+        "env": json.dumps(dict(start.env), ensure_ascii=False) if start.env else None,
+    }
 
 
 def start_timeout(started_with_ms: int | None) -> timedelta | None:

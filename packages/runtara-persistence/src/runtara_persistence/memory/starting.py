@@ -1,14 +1,12 @@
 """Starting instances in memory, within one step."""
 
-import json
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from runtara_domain.model.launches import Claims, InstanceStart, Offer, Started
+from runtara_persistence import stored
 from runtara_persistence.memory import launching
 from runtara_persistence.memory.rows import ImageRow, InstanceRow
 from runtara_persistence.memory.store import Store
-
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def start(store: Store, start: InstanceStart, at: datetime, offer: Offer | None = None) -> Started:
@@ -23,21 +21,7 @@ def start(store: Store, start: InstanceStart, at: datetime, offer: Offer | None 
         return Started(image_is_found=False)
     if (same := _with_same_key(store, start)) is not None:
         return Started(duplicate_of=same)
-    timeout = start.timeout
-    row = InstanceRow(
-        instance_id=start.instance_id,
-        tenant_id=start.tenant_id,
-        created_at=at,
-        input=start.input or None,
-        image_id=start.image_id,
-        workflow=start.workflow,
-        priority=start.priority,
-        launch_after=start.launch_after,
-        timeout_ms=None if timeout is None else max(1, timeout // _MILLISECOND),
-        queue=start.queue,
-        dedupe_key=start.dedupe_key,
-        env=json.dumps(dict(start.env), ensure_ascii=False) if start.env else None,
-    )
+    row = InstanceRow(created_at=at, **stored.started(start))
     store.put_instance(row)
     launching.associate(store, row, at)
     return Started(created=True, claims=None if offer is None else _offered(store, offer, at))

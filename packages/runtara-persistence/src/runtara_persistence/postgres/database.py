@@ -22,7 +22,7 @@ from runtara_persistence.transactions.transaction import Transacting
 
 if TYPE_CHECKING:
     from runtara_migrations.location import PostgresLocation
-    from runtara_persistence.transactions.transaction import Transaction
+    from runtara_persistence.transactions.transaction import Traits, Transaction
 
 T = TypeVar("T")
 
@@ -154,26 +154,18 @@ class Database:
         finally:
             self._end()
 
-    async def perform(
-        self,
-        attempt: str,
-        begin: Callable[[], Transaction[T]],
-        *,
-        only_reads: bool,
-        reads_much: bool,
-        is_single: bool,
-        is_repeatable: bool,
-    ) -> T:
+    async def perform(self, attempt: str, begin: Callable[[], Transaction[T]], traits: Traits) -> T:
         """Fits `transactions.transaction.Transactor`."""
 
         async def work(connection: Connection) -> T:
-            if reads_much:
+            if traits.reads_much:
                 async with self._much(connection) as timeout:
                     return await run_transaction(connection, begin(), step_timeout=timeout)
-            async with nullcontext() if only_reads or is_single else connection.transaction():
+            is_alone = traits.only_reads or traits.is_single
+            async with nullcontext() if is_alone else connection.transaction():
                 return await run_transaction(connection, begin(), step_timeout=self._step_timeout)
 
-        return await self.run(attempt, work, is_repeatable=is_repeatable)
+        return await self.run(attempt, work, is_repeatable=traits.is_repeatable)
 
     @contextmanager
     def step(self) -> Iterator[None]:

@@ -55,16 +55,14 @@ class PostgresLaunches(OnDatabase, InstanceListTransactions, LaunchTransactions)
         self, start: InstanceStart, *, at: datetime, offer: Offer | None = None
     ) -> Started:
         from runtara_persistence.transactions import starting
+        from runtara_persistence.transactions.transaction import Traits
 
         if offer is not None:
             return await self._start_and_claim(start, offer, at)
         return await self._database.perform(
             "start an instance",
             lambda: starting.start(start, at),
-            only_reads=False,
-            reads_much=False,
-            is_single=starting.is_one_insert(start),
-            is_repeatable=False,
+            Traits(is_single=starting.is_one_insert(start)),
         )
 
     @transact("start an instance")

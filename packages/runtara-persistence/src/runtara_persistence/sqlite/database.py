@@ -24,7 +24,7 @@ from runtara_persistence.transactions.transaction import Transacting
 
 if TYPE_CHECKING:
     from runtara_persistence.sqlite.group_commit import Outcome, Step
-    from runtara_persistence.transactions.transaction import Transaction
+    from runtara_persistence.transactions.transaction import Traits, Transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -117,16 +117,7 @@ class Database:
         except sqlite3.Error as error:
             raise explain(attempt, self._path, error) from error
 
-    async def perform(
-        self,
-        attempt: str,
-        begin: Callable[[], Transaction[T]],
-        *,
-        only_reads: bool,
-        reads_much: bool,
-        is_single: bool,
-        is_repeatable: bool,
-    ) -> T:
+    async def perform(self, attempt: str, begin: Callable[[], Transaction[T]], traits: Traits) -> T:
         """Fits `transactions.transaction.Transactor`: group commits make no difference of these."""
         heard: list[str] = []
 
@@ -135,7 +126,7 @@ class Database:
             heard.clear()
             return run_transaction(connection, begin(), heard)
 
-        if only_reads or reads_much:
+        if traits.only_reads or traits.reads_much:
             return await self.read(attempt, step)
         return await self.write(attempt, step, then=lambda _: self.tell(heard))
 

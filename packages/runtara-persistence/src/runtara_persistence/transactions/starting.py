@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runtara_domain.error import DatabaseError
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 _SQL = queries.shared("starting.sql")
 
-_MILLISECOND = timedelta(milliseconds=1)
 _TRIES = 3
 """How often a row that stands in the way may have been deleted before it is read."""
 
@@ -81,20 +79,4 @@ def _differences(start: InstanceStart, image: Row | None, known: Row) -> tuple[s
 
 
 def _create(start: InstanceStart, at: datetime) -> Transaction[bool]:
-    timeout = start.timeout
-    created = yield from first(
-        _SQL["create"],
-        instance_id=start.instance_id,
-        tenant_id=start.tenant_id,
-        at=at,
-        input=start.input or None,
-        image_id=start.image_id,
-        workflow=start.workflow,
-        priority=start.priority,
-        launch_after=start.launch_after,
-        timeout_ms=None if timeout is None else max(1, timeout // _MILLISECOND),
-        queue=start.queue,
-        dedupe_key=start.dedupe_key,
-        env=json.dumps(dict(start.env), ensure_ascii=False) if start.env else None,
-    )
-    return created is not None
+    return (yield from first(_SQL["create"], at=at, **stored.started(start))) is not None

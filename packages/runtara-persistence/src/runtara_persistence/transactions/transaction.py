@@ -14,6 +14,8 @@ from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar
 
+from runtara_domain.record import record
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -81,27 +83,31 @@ def execute_many(
         yield Query(statement, batch=batch)
 
 
+@record(kw_only=True)
+class Traits:
+    """
+    The traits of a transaction.
+
+    only_reads: each query sees what was committed before it. reads_much: it counts or searches, and
+    may take longer than other transactions. is_single: one statement writes, and each of the others
+    may be a transaction of its own. is_repeatable: carrying it out twice has the effect of carrying
+    it out once.
+    """
+
+    only_reads: bool = False
+    reads_much: bool = False
+    is_single: bool = False
+    is_repeatable: bool = False
+
+
 class Transactor(Protocol):
     """A database that carries out transactions."""
 
-    async def perform(
-        self,
-        attempt: str,
-        begin: Callable[[], Transaction[T]],
-        *,
-        only_reads: bool,
-        reads_much: bool,
-        is_single: bool,
-        is_repeatable: bool,
-    ) -> T:
+    async def perform(self, attempt: str, begin: Callable[[], Transaction[T]], traits: Traits) -> T:
         """
         Carry out a transaction; its effect is durable when this returns. Raises DatabaseError.
 
-        begin: called again for a further try, after a try that had no effect. only_reads: each
-        query sees what was committed before it. reads_much: it counts or searches, and may take
-        longer than other transactions. is_single: one statement writes, and each of the others may
-        be a transaction of its own. is_repeatable: carrying it out twice has the effect of carrying
-        it out once.
+        begin: called again for a further try, after a try that had no effect.
         """
 
 
@@ -127,6 +133,13 @@ def transact(
 ) -> Callable[[Method[Noun, P, T]], AsyncMethod[Noun, P, T]]:
     """Make a method of a transaction, as `Transactor.perform` does it for these traits."""
 
+    traits = Traits(
+        only_reads=only_reads,
+        reads_much=reads_much,
+        is_single=is_single,
+        is_repeatable=is_repeatable or only_reads or reads_much,
+    )
+
     def decorate(method: Method[Noun, P, T]) -> AsyncMethod[Noun, P, T]:
         @wraps(method)
         async def transacting(self: Noun, /, *args: P.args, **options: P.kwargs) -> T:
@@ -134,14 +147,7 @@ def transact(
                 return method(self, *args, **options)
 
             _check(begin())
-            return await self._database.perform(
-                attempt,
-                begin,
-                only_reads=only_reads,
-                reads_much=reads_much,
-                is_single=is_single,
-                is_repeatable=is_repeatable or only_reads or reads_much,
-            )
+            return await self._database.perform(attempt, begin, traits)
 
         return transacting
 
