@@ -29,6 +29,17 @@ WORKFLOW = (
         ),
     ),
     Mutant(
+        "A child is cancelled before the request that starts it.",
+        "runtara_sdk/workflow/engine/child_starts.py",
+        "ChildStarts.cancel",
+        "child_id in self._under_way",
+        "False",
+        (
+            "tests/sdk/workflow/test_children_together.py"
+            "::test_a_start_that_code_cuts_off_is_cancelled_after_its_answer",
+        ),
+    ),
+    Mutant(
         "A timeout that has cancelled hides later cancellations in its scope.",
         "runtara_sdk/workflow/engine/cancel_scopes.py",
         "ScopeStack.exit",

@@ -16,6 +16,8 @@ from runtara_domain.error import DatabaseError
 from runtara_domain.model import CustomSignal
 from runtara_domain.model.launches import InstanceStart
 from runtara_persistence.connect import connect
+from runtara_sdk.client.records import NewChild
+from runtara_sdk.errors import InstanceAlreadyExists, ValidationFailed
 from runtara_sdk.workflow.errors import CoreUnavailable, Superseded
 
 BUDGET = timedelta(seconds=30)
@@ -105,3 +107,23 @@ async def test_a_long_reason_for_a_block_keeps_its_ends(core: EmbeddedCore) -> N
     assert reason.startswith("begin")
     assert reason.endswith("end")
     assert len(reason.encode()) <= values.MAX_REASON_BYTES
+
+
+async def test_children_start_in_one_transaction_with_what_is_saved(core: EmbeddedCore) -> None:
+    """The first states stand, a large one too; one child that is taken leaves all as it was."""
+    run, large = store(core), bytes(100_000)
+    started = await run.begin()
+    await run.save("large", large)
+    children = [NewChild("a", "any", b"1"), NewChild("b", "any")]
+
+    with pytest.raises(InstanceAlreadyExists, match="'one' exists"):
+        await run.start_children([*children, NewChild("one", "any")], [("new", b"1")])
+    with pytest.raises(ValidationFailed, match="child_id"):
+        await run.start_children([NewChild("", "any")], [])
+    assert await run.read("new") is None
+    saved = await run.start_children(children, [("large", b""), ("new", b"1")])
+
+    assert started.starts_together
+    assert list(saved.states) == [large, b"1"]
+    stored = [await core.persistence.instances.get(one) for one in ("a", "b")]
+    assert [one and one.parent_id for one in stored] == ["one", "one"]

@@ -35,6 +35,7 @@ CALLS = (
     "get_checkpoint('c')",
     "list_checkpoints().__anext__()",
     "start_child('c', 'w')",
+    "start_children([])",
     "cancel_child('c')",
     "sleep(1, 'c')",
     "record_retry_attempt('c', 1)",

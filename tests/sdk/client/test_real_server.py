@@ -13,8 +13,10 @@ from runtara_sdk import (
     InstanceStatus,
     InstanceSuperseded,
     InvalidInstanceState,
+    NewChild,
     ValidationFailed,
 )
+from runtara_sdk.client.records import ChildrenStarted
 
 
 async def test_a_workflow_goes_from_its_first_step_to_its_end(
@@ -134,6 +136,29 @@ async def test_a_parent_hears_how_its_child_has_ended(
         "error": None,
         "output": "b3V0",
     }
+
+
+async def test_children_are_started_together_with_checkpoints(
+    shared_server: ServerProcess, instance_id: str
+) -> None:
+    """All or nothing; the first state of a checkpoint stands, a large one is not returned."""
+    ids = [f"{instance_id}-{number}" for number in range(3)]
+    children = [NewChild(one, "orders", b"17") for one in ids]
+    states = [("large", b"x"), ("new", b"1")]
+    async with instance(shared_server, instance_id) as parent:
+        registration = await parent.register(look=True)
+        await parent.checkpoint("large", bytes(100_000))
+        with pytest.raises(InstanceAlreadyExists, match=f"'{instance_id}' exists"):
+            await parent.start_children([*children, NewChild(instance_id, "orders")], states)
+        nothing = await parent.get_checkpoint("new")
+        started = [await parent.start_children(some, states) for some in (children[:1], children)]
+
+    assert registration.knows_children
+    assert nothing is None
+    assert started == [
+        ChildrenStarted((True,), (None, b"1")),
+        ChildrenStarted((False, True, True), (None, b"1")),
+    ]
 
 
 async def test_a_blocked_process_says_why_and_the_next_goes_on(

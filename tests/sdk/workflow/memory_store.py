@@ -7,9 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtara_sdk import SignalType
+from runtara_sdk.client.records import NewChild
 from runtara_sdk.errors import InstanceAlreadyExists, InvalidInstanceState
 from runtara_sdk.workflow import Ended, Outcome, Workflow, execute
-from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved, State
+from runtara_sdk.workflow.engine.store import (
+    Polled,
+    RunStarted,
+    Saved,
+    SavedTogether,
+    State,
+)
 from runtara_sdk.workflow.errors import Superseded
 
 
@@ -35,6 +42,7 @@ class Core:
     lists: bool = True
     keeps_input: bool = False
     saves_together: bool = True
+    starts_together: bool = True
     clock_runs: bool = False
     listeners: int = 0
     calls: list[str] = field(default_factory=list)
@@ -96,7 +104,13 @@ class MemoryStore:
         states = dict(core.states) if core.lists else None
         pending = Polled(core.told) if core.keeps_input else None
         return RunStarted(
-            core.input, states, core.run, pending, core.keeps_input, core.saves_together
+            core.input,
+            states,
+            core.run,
+            pending,
+            core.keeps_input,
+            core.saves_together,
+            starts_together=core.starts_together,
         )
 
     async def ended(self) -> Ended | None:
@@ -165,6 +179,20 @@ class MemoryStore:
         if self._core.children.setdefault(child_id, (workflow, input)) != (workflow, input):
             raise InstanceAlreadyExists(f"child {child_id!r} was started with another input")
         await self._after(f"start {child_id}")
+
+    async def start_children(
+        self, children: Sequence[NewChild], states: Sequence[State]
+    ) -> SavedTogether:
+        core, call = self._core, f"start {' '.join(child.id for child in children)}"
+        await self._before(call)
+        for child in children:
+            asked = (child.workflow, child.input)
+            if core.children.get(child.id, asked) != asked:
+                raise InstanceAlreadyExists(f"child {child.id!r} was started with another input")
+        core.children |= {child.id: (child.workflow, child.input) for child in children}
+        stored = [core.states.setdefault(key, state) for key, state in states]
+        await self._after(call)
+        return SavedTogether(stored, core.told)
 
     async def cancel_child(self, child_id: str) -> None:
         await self._before(f"cancel {child_id}")

@@ -76,19 +76,20 @@ async def goes_on_as_it_went(
     outcome: Outcome = Outcome.DONE,
     between: Callable[[Core], Awaitable[None]] = news,
     every: int = 1,
+    **of_core: Any,
 ) -> list[str]:
     """
     Kill runs before and after each (`every`) call of the core; gives an unharmed run's outcomes.
 
-    The code gets after a crash all outcomes that it got before it, in the same order, and so does a
-    replay from the end.
+    `of_core`: what the core knows. The code gets after a crash all outcomes that it got before it,
+    in the same order, and so does a replay from the end.
     """
-    whole = Core()
+    whole = Core(**of_core)
     ended, (*_, outcomes) = await to_its_end(flow, whole, between=between)
     assert ended.outcome is outcome, ended.error
 
     for number, is_done in itertools.product(range(1, len(whole.calls) + 1, every), (False, True)):
-        one = Core()
+        one = Core(**of_core)
         again, got = await to_its_end(flow, one, dying_at(number, is_done=is_done), between)
         assert again.outcome is outcome, again.error
         for before in got:  # A run that died early has got fewer than the one before it.

@@ -1,6 +1,7 @@
 """Children: started once, awaited without asking, and their endings raised as they were."""
 
 import asyncio
+import itertools
 import json
 from base64 import b64encode
 from dataclasses import dataclass
@@ -109,9 +110,15 @@ async def shipping() -> str:
     return all_got()
 
 
-async def test_a_parent_killed_anywhere_goes_on_as_it_went() -> None:
-    """It is killed before and after every third call of the core; children end between runs."""
-    outcomes = await goes_on_as_it_went(shipping, between=finish_children, every=3)
+@pytest.mark.parametrize("starts_together", [True, False])
+async def test_a_parent_killed_anywhere_goes_on_as_it_went(starts_together: bool) -> None:
+    """It is killed before and after every third (sixth) call of the core; children end then."""
+    outcomes = await goes_on_as_it_went(
+        shipping,
+        between=finish_children,
+        every=3 if starts_together else 6,
+        starts_together=starts_together,
+    )
 
     assert outcomes[0] == "shipped 1"
     assert sorted(outcomes[1:3]) == ["Lost parcel 0 is lost", "shipped 2"]
@@ -129,8 +136,8 @@ async def one_child() -> str:
 
 async def test_a_parent_killed_anywhere_starts_no_second_child() -> None:
     """A run that finds a recorded start does not ask for it again."""
-    for number in range(1, 8):
-        core = Core()
+    for number, starts_together in itertools.product(range(1, 8), (True, False)):
+        core = Core(starts_together=starts_together)
         new_record()
         await life(one_child, core, dies=dying_at(number, is_done=True))
         await life(one_child, core)
@@ -214,7 +221,7 @@ async def starting(how: str) -> str:
 
 async def test_a_start_that_is_cancelled_leaves_no_child() -> None:
     """A process died when the child was started, and before that was recorded."""
-    core = Core()
+    core = Core(starts_together=False)
     given = json.dumps("cancel").encode()
     await life(starting, core, given, lambda call, is_done: is_done and call == "start ship-1")
     await core.tell(SignalType.CANCEL)
@@ -240,7 +247,7 @@ async def test_a_start_that_code_cuts_off_leaves_no_child(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(MemoryStore, "start_child", start_without_answer)
-    core = Core()
+    core = Core(starts_together=False)
     ended = await life(starting, core, json.dumps(how).encode())
 
     assert ended is not None
@@ -260,7 +267,10 @@ async def test_a_cancelled_child_raises_workflow_cancelled() -> None:
     assert ended.error.startswith("WorkflowCancelled: workflow 'ship' was cancelled")
 
 
-async def test_an_id_that_is_taken_is_raised_now_and_on_every_replay() -> None:
+@pytest.mark.parametrize("starts_together", [True, False])
+async def test_an_id_that_is_taken_is_raised_now_and_on_every_replay(
+    starts_together: bool,
+) -> None:
     @workflow
     async def other() -> str:
         try:
@@ -269,7 +279,7 @@ async def test_an_id_that_is_taken_is_raised_now_and_on_every_replay() -> None:
             return str(error)
         return ""
 
-    core = Core(children={"ship-1": ("another", None)})
+    core = Core(children={"ship-1": ("another", None)}, starts_together=starts_together)
     ended = await life(other, core)
     core.ended = None
     core.children.clear()
@@ -311,7 +321,7 @@ async def test_an_output_that_is_no_result_is_a_failure(output: bytes, problem: 
 
 @pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.long)])
 async def test_many_children_are_awaited_at_once(count: int) -> None:
-    """Each child costs three requests: its start, its record and its result."""
+    """A request starts a hundred children with their records; each child's result is one more."""
 
     @workflow(suspend_after="0s")
     async def many() -> int:
@@ -333,7 +343,8 @@ async def test_many_children_are_awaited_at_once(count: int) -> None:
 
     assert again is not None
     assert again.output == b"%d" % count
-    assert sum(call.startswith("start ") for call in core.calls) == count
+    assert sum(call.startswith("start ") for call in core.calls) == count // 100
+    assert len(core.calls) == len(set(core.calls))
 
 
 def test_what_is_no_bound_call_is_refused() -> None:

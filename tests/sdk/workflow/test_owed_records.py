@@ -117,8 +117,15 @@ async def test_those_of_a_gather_are_stored_together() -> None:
     assert list(map(len, store.saves)) == [1, 33, 7]
 
 
-async def test_it_is_stored_before_a_child_begins_and_before_one_is_cancelled() -> None:
-    """Whoever wins a race, its loser's cancel is sent after that is stored."""
+@pytest.mark.parametrize("starts_together", [True, False])
+async def test_it_is_stored_before_a_child_begins_and_before_one_is_cancelled(
+    starts_together: bool,
+) -> None:
+    """
+    The request that starts the child may bring it.
+
+    Whoever wins a race, its loser's cancel is sent after that is stored.
+    """
 
     @workflow(suspend_after="0s")
     async def parent() -> str:
@@ -127,11 +134,16 @@ async def test_it_is_stored_before_a_child_begins_and_before_one_is_cancelled() 
         return winner
 
     core = told()
+    core.starts_together = starts_together
     ended = await life(parent, core)
 
     assert ended is not None
     assert ended.output == b'"other"'
-    places = [core.calls.index(call) for call in (f"save {GOT}", "start c")]
+    if starts_together:
+        assert f"save {GOT}" not in core.calls
+        places = [list(core.states).index(key) for key in (GOT, "child~c!started")]
+    else:
+        places = [core.calls.index(call) for call in (f"save {GOT}", "start c")]
     assert places == sorted(places)
     places = [core.calls.index(call) for call in ("save get:other#1", "cancel c")]
     assert places == sorted(places)

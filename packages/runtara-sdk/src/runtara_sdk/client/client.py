@@ -13,8 +13,10 @@ from runtara_sdk.client.heartbeat import beat
 from runtara_sdk.client.records import (
     Checkpoint,
     CheckpointEntry,
+    ChildrenStarted,
     CustomEvent,
     FirstPage,
+    NewChild,
     Pending,
     Registration,
     SignalType,
@@ -25,7 +27,7 @@ from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import ClientNotOpen
 
 if TYPE_CHECKING:
-    from runtara_protocol.pb.instance_pb2 import RpcResponse
+    from runtara_protocol.pb.instance_pb2 import RpcRequest
     from runtara_sdk.client import requests, responses
     from runtara_sdk.client.calls import Calls
     from runtara_sdk.client.connection import CommonConnection
@@ -205,27 +207,34 @@ class Client:
         is_successor: bool = False,
     ) -> bool:
         """
-        Create an instance as a child of this one, to be launched by an environment.
+        Create a child of this instance, of the same tenant, to be launched by an environment.
 
-        The child runs the named workflow with this input, for the same tenant. Returns False if
-        this instance has the same child already; raises InstanceAlreadyExists if that child has
-        another workflow or input, or if the id is another instance's. When the child has ended,
+        Returns False if the same child exists already; raises InstanceAlreadyExists if that child
+        has another workflow or input, or if the id is another instance's. When the child has ended,
         `poll_signals` returns a value for `~child/` and its id: a JSON object of `status`, `error`
-        and `output` (base64; if it is above 64 KiB, only `get_status` has it). A server that is too
-        old raises RequestNotKnown. `is_successor`: the instance continues as the new one, which is
-        no child and gets its image, variables and workflow; with an older server it is a child.
+        and `output` (base64; only `get_status` has one above 64 KiB). `is_successor`: the instance
+        continues as the new one, with its image, variables and workflow; to an older server it is a
+        child. A server without children raises RequestNotKnown.
         """
         calls = self._calls
         asked = requests.start_child(self._id, child_id, workflow, input, is_successor=is_successor)
         return (await calls.ask(asked)).start_child.created
 
-    async def cancel_child(self, child_id: str) -> bool:
+    async def start_children(
+        self, children: Sequence[NewChild], checkpoints: Sequence[tuple[str, bytes]] = ()
+    ) -> ChildrenStarted:
         """
-        Send a child of this instance a cancel; False: the child has ended, and nothing is done.
+        Create up to 100 children, and save checkpoints (ids and states), in one step.
 
-        Raises InstanceNotFound if this instance has no such child, RequestNotKnown if the server is
-        too old for this request.
+        All or nothing; raises InstanceAlreadyExists, which names a child, and RequestNotKnown as
+        `start_child` does. A state that was saved first stays. All have at most 8 MiB.
         """
+        calls = self._calls
+        answer = await calls.ask(requests.start_children(self._id, children, checkpoints))
+        return responses.children_started(answer.start_children, checkpoints)
+
+    async def cancel_child(self, child_id: str) -> bool:
+        """Send a child of this instance a cancel; False: the child has ended, nothing is done."""
         return (await self._calls.ask(requests.cancel_child(self._id, child_id))).cancel_child.sent
 
     async def sleep(
@@ -323,9 +332,7 @@ class Client:
 
     async def completed(self, output: bytes = b"", *, exit_code: int | None = None) -> bool:
         """End the instance with its output; the rest is as with `failed`."""
-        return await self._end(
-            await self._calls.ask(requests.completed(self._id, output, exit_code))
-        )
+        return await self._end(self._calls, requests.completed(self._id, output, exit_code))
 
     async def failed(
         self, error: str, failure: bytes | None = None, *, exit_code: int | None = None
@@ -337,9 +344,7 @@ class Client:
         error. With the exit code of a worker's run, an end closes the run's launch, too: returns
         whether it did; an older server does not.
         """
-        return await self._end(
-            await self._calls.ask(requests.failed(self._id, error, failure, exit_code))
-        )
+        return await self._end(self._calls, requests.failed(self._id, error, failure, exit_code))
 
     async def suspended(
         self, *, blocked_reason: str | None = None, waits: str | None = None
@@ -356,7 +361,7 @@ class Client:
         is acknowledged, and only a later resume, cancel or other code has it launched again. An
         older server ignores the reason.
         """
-        await self._end(await self._calls.ask(requests.suspended(self._id, blocked_reason, waits)))
+        await self._end(self._calls, requests.suspended(self._id, blocked_reason, waits))
 
     async def custom_event(self, subtype: str, payload: bytes = b"") -> None:
         """
@@ -365,9 +370,8 @@ class Client:
         The event is sent again only if the server says that it did nothing. A lost answer raises,
         and it is then unknown whether the event was recorded.
         """
-        await self._calls.ask(
-            requests.custom_event(self._id, CustomEvent(subtype, payload)), is_repeatable=False
-        )
+        ask, event = self._calls.ask, CustomEvent(subtype, payload)
+        await ask(requests.custom_event(self._id, event), is_repeatable=False)
 
     async def events(self, events: Iterable[CustomEvent]) -> None:
         """
@@ -384,7 +388,8 @@ class Client:
         response = await self._calls.ask(requests.status(asked))
         return responses.status(response.get_instance_status)
 
-    async def _end(self, answer: "RpcResponse") -> bool:
+    async def _end(self, calls: "Calls", request: "RpcRequest") -> bool:
+        answer = await calls.ask(request)
         await self._end_heartbeats()
         return answer.instance_event.launch_closed
 

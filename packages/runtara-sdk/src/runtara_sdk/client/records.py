@@ -77,6 +77,29 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class NewChild:
+    """A child to start: the instance id, the workflow that it runs, and its input."""
+
+    id: str
+    workflow: str
+    input: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildrenStarted:
+    """
+    Children that were started together, with checkpoints.
+
+    `created`: for each child whether this call created it. `states`: for each checkpoint the state
+    that is saved now; None: `get_checkpoint` reads it. `signal`: the pending signal.
+    """
+
+    created: tuple[bool, ...]
+    states: tuple[bytes | None, ...]
+    signal: Signal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointEntry:
     """
     A saved checkpoint in a list; times are aware, in UTC.
@@ -117,11 +140,13 @@ class Registration:
 
     `run` is None from a server that counts no runs; `input` is None if there is none. `saved` is
     None if it was not asked for, if it is large, or from a server that does not know it.
+    `knows_children`: the server starts children together; False if `saved` was not asked for.
     """
 
     run: int | None = None
     input: bytes | None = None
     saved: FirstPage | None = None
+    knows_children: bool = False
 
 
 @dataclass(frozen=True, slots=True)

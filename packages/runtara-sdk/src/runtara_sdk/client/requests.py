@@ -18,9 +18,10 @@ from runtara_protocol.pb.instance_pb2 import (
     RpcRequest,
     SignalAck,
     SleepRequest,
+    StartChildrenRequest,
     StartChildRequest,
 )
-from runtara_sdk.client.records import CustomEvent, SignalType
+from runtara_sdk.client.records import CustomEvent, NewChild, SignalType
 from runtara_sdk.client.responses import SIGNALS
 from runtara_sdk.errors import ValidationFailed
 
@@ -106,6 +107,18 @@ def start_child(
             is_successor=is_successor,
         )
     )
+
+
+def start_children(
+    instance_id: str, children: Iterable[NewChild], checkpoints: Iterable[tuple[str, bytes]]
+) -> RpcRequest:
+    """Ask for children of the instance, and to save checkpoints of it, all or nothing."""
+    asked = StartChildrenRequest(instance_id=instance_id)
+    for child in children:
+        asked.children.add(child_id=child.id, workflow=child.workflow, input=child.input)
+    for checkpoint_id, state in checkpoints:
+        asked.checkpoints.add(checkpoint_id=checkpoint_id, state=state)
+    return RpcRequest(start_children=asked)
 
 
 def cancel_child(instance_id: str, child_id: str) -> RpcRequest:

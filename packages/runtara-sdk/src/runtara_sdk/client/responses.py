@@ -13,6 +13,7 @@ from runtara_protocol.pb.instance_pb2 import (
     PollSignalsResponse,
     RegisterInstanceResponse,
     RpcResponse,
+    StartChildrenResponse,
 )
 from runtara_protocol.pb.instance_pb2 import InstanceStatus as WireStatus
 from runtara_protocol.pb.instance_pb2 import Signal as WireSignal
@@ -20,6 +21,7 @@ from runtara_protocol.pb.instance_pb2 import SignalType as WireSignalType
 from runtara_sdk.client.records import (
     Checkpoint,
     CheckpointEntry,
+    ChildrenStarted,
     FirstPage,
     InstanceStatus,
     Registration,
@@ -76,6 +78,7 @@ def registration(answer: RegisterInstanceResponse) -> Registration:
         run=answer.run if answer.HasField("run") else None,
         input=answer.input if answer.HasField("input") else None,
         saved=_first_page(answer) if answer.HasField("checkpoints") else None,
+        knows_children=answer.knows_children,
     )
 
 
@@ -102,6 +105,21 @@ def checkpoint(answer: CheckpointResponse, brought: bytes) -> Checkpoint:
         state=answer.state if answer.found else brought,
         signal=_signal(answer.pending_signal) if answer.HasField("pending_signal") else None,
         custom_signal=answer.custom_signal.payload if answer.HasField("custom_signal") else None,
+    )
+
+
+def children_started(
+    answer: StartChildrenResponse, brought: Sequence[tuple[str, bytes]]
+) -> ChildrenStarted:
+    """Read which children were created, and which states are saved."""
+    states = [
+        state if not stored.found else stored.state if stored.HasField("state") else None
+        for (_, state), stored in zip(brought, answer.checkpoints, strict=True)
+    ]
+    return ChildrenStarted(
+        tuple(child.created for child in answer.children),
+        tuple(states),
+        _signal(answer.pending_signal) if answer.HasField("pending_signal") else None,
     )
 
 

@@ -17,6 +17,7 @@ from runtara_domain.model import (
     Event,
     EventType,
     NewChild,
+    NewChildren,
     Pending,
     Recorded,
     Registration,
@@ -25,18 +26,20 @@ from runtara_domain.model import (
     Signal,
     Sleep,
 )
+from runtara_domain.model import Saved as SavedCheckpoint
 from runtara_domain.model.launches import InstanceStart
 from runtara_domain.status import SignalType as CoreSignal
 from runtara_domain.status import State
 from runtara_domain.use_cases.signals import MAX_WAIT
 from runtara_management_sdk.errors import refusal
 from runtara_sdk.client.backoff import delay
+from runtara_sdk.client.records import NewChild as ChildToStart
 from runtara_sdk.client.records import SignalType
 from runtara_sdk.errors import InstanceNotFound
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
 from runtara_sdk.workflow.engine.start import start_of
-from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
+from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved, SavedTogether
 from runtara_sdk.workflow.engine.store import State as DurableState
 from runtara_sdk.workflow.errors import CoreUnavailable, Superseded
 
@@ -115,6 +118,7 @@ class EmbeddedStore:
             Polled(_type_of(registered.signal)),
             keeps_input=self._run.launch_id is not None,
             saves_together=True,
+            starts_together=True,
         )
 
     async def _passed(self) -> dict[str, bytes]:
@@ -152,10 +156,13 @@ class EmbeddedStore:
         saved = await self._persist(
             lambda: self._core.save_checkpoint(caller=self._caller, write=write)
         )
-        kept = state if not saved.is_found else saved.kept
-        if kept is None:
-            kept = await self.read(key) or b""
-        return Saved(kept, _type_of(saved.signal))
+        return Saved(await self._kept(key, state, saved), _type_of(saved.signal))
+
+    async def _kept(self, key: str, state: bytes, saved: SavedCheckpoint) -> bytes:
+        """Return the state that stands: the one brought, or the one that was saved first."""
+        if not saved.is_found:
+            return state
+        return await self.read(key) or b"" if saved.kept is None else saved.kept
 
     async def read(self, key: str) -> bytes | None:
         found = await self._persist(
@@ -249,6 +256,24 @@ class EmbeddedStore:
         await self._persist(lambda: self._core.start_child(caller=self._caller, child=child))
         # As a start would: the child is launched without a detour by the database's watch.
         self._embedded.recheck()
+
+    async def start_children(
+        self, children: Sequence[ChildToStart], states: Sequence[DurableState]
+    ) -> SavedTogether:
+        new = self._checked(
+            lambda: NewChildren(
+                tuple(NewChild(one.id, one.workflow, one.input) for one in children),
+                tuple(CheckpointWrite(*one) for one in states),
+            )
+        )
+        started = await self._persist(
+            lambda: self._core.start_children(caller=self._caller, new=new)
+        )
+        self._embedded.recheck()
+        stored = [
+            await self._kept(*one, saved) for one, saved in zip(states, started.saved, strict=True)
+        ]
+        return SavedTogether(stored, _type_of(started.signal))
 
     async def cancel_child(self, child_id: str) -> None:
         with suppress(InstanceNotFound):

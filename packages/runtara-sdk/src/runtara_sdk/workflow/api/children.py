@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from runtara_sdk.errors import InstanceAlreadyExists
+from runtara_sdk.client.records import NewChild
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.api.bound import Call
 from runtara_sdk.workflow.api.context import InWorkflow, required
@@ -107,11 +107,14 @@ class _Child(Generic[R]):
         """Start the child; raises ChildNotStarted."""
 
         async def live() -> Record:
-            return await self._unless_cancelled(lambda: self._started(self.call))
+            record = self.call.record(Kind.RESULT, b"null")
+            return await self._unless_cancelled(
+                lambda: self.execution.stored(record, lambda made: self._begin(self.call, made))
+            )
 
-        record = await self.execution.durable(self.call, live)
-        if record.kind is Kind.FAILURE:
-            raise ChildNotStarted(json.loads(record.value)["refused"])
+        begun = await self.execution.durable(self.call, live)
+        if begun.kind is Kind.FAILURE:
+            raise ChildNotStarted(json.loads(begun.value)["refused"])
 
     async def whole(self) -> R:
         """Start the child and wait for its end."""
@@ -125,13 +128,8 @@ class _Child(Generic[R]):
         begun = self.call.part("started")
         record = await self.execution.recorder.recorded_under(self.call, "started")
         if record is None:
-
-            async def begin() -> Record:
-                started = await self._started(begun)
-                await self.execution.recorder.record(begun.key, started)
-                return started
-
-            record = await self._unless_cancelled(begin)
+            started = begun.record(Kind.RESULT, b"null")
+            record = await self._unless_cancelled(lambda: self._begin(begun, started))
         if record.kind is Kind.FAILURE:
             return self.call.record(Kind.FAILURE, record.value)
         return await self._wait()
@@ -139,7 +137,6 @@ class _Child(Generic[R]):
     async def _unless_cancelled(self, start: Callable[[], Awaitable[Record]]) -> Record:
         """Start the child; if the call is cancelled before the record, cancel the child."""
         try:
-            await self.execution.recorder.save_owed_outcomes()
             await self.execution.cancellation.check(self.call)
             return await start()
         except (CallCancelled, asyncio.CancelledError):
@@ -147,20 +144,15 @@ class _Child(Generic[R]):
             await self.execution.live.let_end(self._cancel())
             raise
 
-    async def _started(self, call: DurableCall) -> Record:
-        store = self.execution.store
+    async def _begin(self, call: DurableCall, record: Record) -> Record:
+        """Start the child and save the record of it; return the record that is stored now."""
 
-        async def start() -> str | None:
-            try:
-                await store.start_child(self.id, self.bound.workflow, self.bound.input)
-            except InstanceAlreadyExists as error:
-                return str(error)
-            return None
+        def refused(reason: str) -> Record:
+            failure = call.record(Kind.FAILURE, json.dumps({"refused": reason}).encode())
+            return failure if record.nth is None else failure.numbered(record.nth)
 
-        refusal = await self.execution.end.call_core(start)
-        if refusal is None:
-            return call.record(Kind.RESULT, b"null")
-        return call.record(Kind.FAILURE, json.dumps({"refused": refusal}).encode())
+        child = NewChild(self.id, self.bound.workflow, self.bound.input)
+        return await self.execution.child_starts.start(child, call.key, record, refused)
 
     async def _wait(self) -> Record:
         """Wait for the child's end; a cancellation of the wait also cancels the child."""
@@ -176,8 +168,7 @@ class _Child(Generic[R]):
         return await self._record_of(execution.inbox.value(name))
 
     async def _cancel(self) -> None:
-        await self.execution.recorder.save_owed_outcomes()
-        await self.execution.end.call_core(lambda: self.execution.store.cancel_child(self.id))
+        await self.execution.child_starts.cancel(self.id)
 
     async def _record_of(self, sent: bytes) -> Record:
         """Return the record of the child's end; only the child's status has a large output."""

@@ -7,6 +7,7 @@ Each part owns its state. It gets other parts and plain callables, never the exe
     live          the calls and branches under way           live_calls.py
     replay        the records of earlier runs                replay.py
     recorder      looks up and saves the records of calls    recorder.py
+    child_starts  starts children, several in one request    child_starts.py
     signals       cancelled, pausing                         signals.py
     cancellation  deadlines; which scope cancels which call  cancellation.py
     order         the order in which user code gets outcomes outcome_order.py
@@ -22,6 +23,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from runtara_sdk.loggers import Labels, label_records
@@ -34,6 +36,7 @@ from runtara_sdk.workflow.engine.calls import (
 )
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
 from runtara_sdk.workflow.engine.cancellation import CallCancelled, Cancellation, is_by_code
+from runtara_sdk.workflow.engine.child_starts import ChildStarts
 from runtara_sdk.workflow.engine.definition import Definition
 from runtara_sdk.workflow.engine.departure import Departure
 from runtara_sdk.workflow.engine.inbox import SignalInbox
@@ -87,6 +90,7 @@ class Execution:
         self.recorder = Recorder(
             store, started, self.replay, self.end, self.signals.receive, observe
         )
+        self.child_starts = ChildStarts(store, started, self.recorder, self.live, self.end)
         self.order = OutcomeOrder(self.replay.numbers(), lambda: self.suspension.code_due_in())
         self.cancellation = Cancellation(self.live, self.signals, self.end, clock)
         self.inbox = SignalInbox(store, self.signals, self.end)
@@ -124,7 +128,7 @@ class Execution:
         is_outcome: bool = True,
     ) -> Record:
         """
-        Return the record of a call; without a record, `live` makes one, which is saved.
+        Return the record of a call; without a record, `live` makes one, which is saved then.
 
         Raises CancelledError for a recorded cancellation, and user code's own once it is recorded;
         `on_record` is called before. `live` checks for cancellation. A record that can't be saved
@@ -161,6 +165,22 @@ class Execution:
             raise self.cancellation.error(call, record)
         return record
 
+    async def stored(self, record: Record, save: Callable[[Record], Awaitable[Record]]) -> Record:
+        """
+        Save the record of a live call's outcome within its work, which then returns the result.
+
+        `save` returns the record that is stored now. If that has another number, or user code cuts
+        the save off, the number that the outcome got is dropped.
+        """
+        made = self._numbered(record, is_outcome=True)
+        found: Record | None = None
+        try:
+            found = await save(made)
+        finally:
+            if found is None or found.nth != made.nth:
+                self.order.drop(made.nth)
+        return replace(found, is_kept=False)
+
     async def _recorded(self, call: DurableCall) -> Record | None:
         """Return the record of a call; None: it is live. Blocks if the run leaves."""
         record = await self.recorder.recorded(call)
@@ -171,6 +191,8 @@ class Execution:
     def _numbered(self, made: Record | None, *, is_outcome: bool) -> Record:
         if made is None:
             return Record(Kind.RESULT, is_kept=False)
+        if not made.is_kept:
+            return made
         if self.order.is_kept and (is_outcome or made.kind is Kind.CANCELLED):
             return made.numbered(self.order.reserve())
         return made

@@ -133,6 +133,11 @@ class LiveCalls:
         self._tasks.discard(task)
         return task, cancelled
 
+    def keep(self, task: "asyncio.Task[None]") -> None:
+        """Leave a task of ours where it is, too, at the end of the run."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def release_paused(self) -> None:
         """Let calls that wait because the instance was to pause go on."""
         for call in self.calls:

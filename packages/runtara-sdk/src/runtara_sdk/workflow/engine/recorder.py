@@ -38,7 +38,13 @@ from runtara_sdk.workflow.engine.observer import Observe, Recorded, Replayed
 from runtara_sdk.workflow.engine.records import Record
 from runtara_sdk.workflow.engine.replay import Replay, check, check_step
 from runtara_sdk.workflow.engine.run_end import RunEnd
-from runtara_sdk.workflow.engine.store import DurableStore, RunStarted, Saved, State
+from runtara_sdk.workflow.engine.store import (
+    DurableStore,
+    RunStarted,
+    Saved,
+    SavedTogether,
+    State,
+)
 from runtara_sdk.workflow.errors import Incompatible, NondeterminismError
 
 logger = get_logger(__name__)
@@ -166,7 +172,7 @@ class Recorder:
         if self._owed:
             saved = await self.carrying(save)
             if saved is not None:
-                await self._heed(saved)
+                await self._heed(saved.signal)
 
     async def save_owed_outcomes(self) -> None:
         """Save the records that are owed, if one is an outcome; call it before an effect."""
@@ -221,9 +227,32 @@ class Recorder:
         else:
             # The traceback of a step has few frames of the SDK's.
             saved = await self._end.call_core(lambda: self._store.save(key, state))
-        await self._heed(saved)
-        if saved.state != state:
-            record = records.decode(key, saved.state)
+        await self._heed(saved.signal)
+        return self._stored(key, record, saved.state)
+
+    async def record_all(
+        self,
+        mine: Sequence[tuple[str, Record]],
+        send: Callable[[Sequence[State]], Awaitable[SavedTogether]],
+    ) -> list[Record]:
+        """
+        Save records by a request of another kind, as `record` does each of them.
+
+        `send` makes the request, as for `carrying`, with the states to store.
+        """
+        states = [(key, record.encoded) for key, record in mine]
+        saved = await self.carrying(lambda owed: send([*owed, *states]))
+        await self._heed(saved.signal)
+        stored = saved.states[-len(mine) :]
+        return [
+            self._stored(key, record, state)
+            for (key, record), state in zip(mine, stored, strict=True)
+        ]
+
+    def _stored(self, key: str, record: Record, state: bytes) -> Record:
+        """Return the record that is stored now, which may be another run's."""
+        if state != record.encoded:
+            record = records.decode(key, state)
         self._note(key, record)
         return record
 
@@ -241,10 +270,10 @@ class Recorder:
         if not self._end.is_decided:
             self._saving_late = self._end.in_background(self.save_owed_outcomes())
 
-    async def _heed(self, saved: Saved) -> None:
+    async def _heed(self, signal: SignalType | None) -> None:
         """Handle the pending signal of an answer; blocks if the run is over."""
-        if saved.signal is not None:
-            self._on_signal(saved.signal)
+        if signal is not None:
+            self._on_signal(signal)
         if self._end.is_decided:
             await self._end.block()
 

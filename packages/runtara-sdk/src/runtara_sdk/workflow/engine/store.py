@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
-from runtara_sdk.client.records import SignalType
+from runtara_sdk.client.records import NewChild, SignalType
 from runtara_sdk.workflow.engine.outcome import Ended
 
 State: TypeAlias = tuple[str, bytes]
@@ -31,6 +31,7 @@ class RunStarted:
     since; None: neither is known. `keeps_input`: the core keeps what a start record says until
     there is one, so that `save` may bring it later, as `preceding`; `pending` is then known.
     `saves_together`: `save` takes many `preceding` states in one request.
+    `starts_together`: the core knows `start_children`.
     """
 
     input: bytes | None
@@ -39,6 +40,7 @@ class RunStarted:
     pending: Polled | None = None
     keeps_input: bool = False
     saves_together: bool = False
+    starts_together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,14 @@ class Saved:
     """The state that is now saved under a key, and the pending signal."""
 
     state: bytes
+    signal: SignalType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTogether:
+    """The states that are stored now, in the order of the keys, and the pending signal."""
+
+    states: Sequence[bytes]
     signal: SignalType | None = None
 
 
@@ -134,6 +144,17 @@ class DurableStore(Protocol):
 
         When the child ends, its end is sent to this instance, under `child_signal` of its id.
         Raises InstanceAlreadyExists if the id belongs to another instance, or to another child.
+        """
+        ...
+
+    async def start_children(
+        self, children: Sequence[NewChild], states: Sequence[State]
+    ) -> SavedTogether:
+        """
+        Start children as `start_child` does and save states as `save` does: all or nothing.
+
+        Raises InstanceAlreadyExists as that does, ValidationFailed for what the core does not take,
+        and RequestNotKnown if it starts no children together; nothing has been stored then.
         """
         ...
 

@@ -8,7 +8,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from runtara_sdk.client.client import Client
-from runtara_sdk.client.records import FirstPage, InstanceStatus, Signal, SignalType
+from runtara_sdk.client.records import (
+    FirstPage,
+    InstanceStatus,
+    NewChild,
+    Signal,
+    SignalType,
+)
 from runtara_sdk.client.retry import TRANSIENT, Retry
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import (
@@ -26,7 +32,13 @@ from runtara_sdk.workflow.engine.execution import utc_now
 from runtara_sdk.workflow.engine.options import CORE_TIMEOUT
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
 from runtara_sdk.workflow.engine.start import start_of
-from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved, State
+from runtara_sdk.workflow.engine.store import (
+    Polled,
+    RunStarted,
+    Saved,
+    SavedTogether,
+    State,
+)
 from runtara_sdk.workflow.errors import CoreUnavailable, Superseded
 from runtara_sdk.workflow.process.watchdog import HeartbeatThread
 
@@ -93,6 +105,7 @@ class CoreStore:
             and saved.knows_preceding
             and self._settings.launch_id is not None,
             saves_together=saved is not None and saved.knows_together,
+            starts_together=registration.knows_children,
         )
 
     async def ended(self) -> Ended | None:
@@ -172,6 +185,16 @@ class CoreStore:
 
     async def start_child(self, child_id: str, workflow: str, input: bytes | None) -> None:
         await self._client.start_child(child_id, workflow, input)
+
+    async def start_children(
+        self, children: Sequence[NewChild], states: Sequence[State]
+    ) -> SavedTogether:
+        started = await self._client.start_children(children, states)
+        stored = [
+            state if state is not None else await self._client.get_checkpoint(key) or b""
+            for (key, _), state in zip(states, started.states, strict=True)
+        ]
+        return SavedTogether(stored, _type_of(started.signal))
 
     async def cancel_child(self, child_id: str) -> None:
         try:
