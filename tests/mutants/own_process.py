@@ -61,9 +61,9 @@ OWN_PROCESS = (
     Mutant(
         "A run gets its own state where another one was saved first.",
         "runtara/embedded/store.py",
-        "EmbeddedStore.save",
-        "kept = state if not saved.is_found else saved.kept",
-        "kept = state",
+        "EmbeddedStore._kept",
+        "if not saved.is_found:",
+        "if True:",
         (f"{_STORE}::test_the_first_save_stands_and_a_newer_run_ends_the_older",),
     ),
     Mutant(
