@@ -62,8 +62,8 @@ OWN_PROCESS = (
         "A run gets its own state where another one was saved first.",
         "runtara/embedded/store.py",
         "EmbeddedStore._kept",
-        "if not saved.is_found:",
-        "if True:",
+        "not saved.is_found",
+        "True",
         (f"{_STORE}::test_the_first_save_stands_and_a_newer_run_ends_the_older",),
     ),
     Mutant(
