@@ -168,6 +168,7 @@ class InstanceEvent(Message):
     waits: str | None = opt_text(101)
     failure: bytes | None = opt_binary(102)
     progress: bytes | None = opt_binary(103)
+    exit_code: int | None = opt_integer(104)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ class InstanceEventResponse(Message):
 
     success: bool = boolean(1)
     error: str | None = opt_text(2)
+    launch_closed: bool = boolean(100)
 
 
 @dataclass(frozen=True, slots=True)
