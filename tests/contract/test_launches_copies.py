@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asyncpg import Connection, Record
+from asyncpg import Record
+from asyncpg.pool import PoolConnectionProxy
 from tests.contract.database import Database, Row
 from tests.contract.every_database import empty
 from tests.contract.launching import claim, hold_lease, launch, put_image, start
@@ -244,7 +245,7 @@ async def test_no_request_for_a_large_copy_takes_much_more_than_its_bytes(
 ) -> None:
     """A request on PostgreSQL ends with the record that exceeds them."""
     requests: list[list[int]] = []
-    fetch = Connection.fetch
+    fetch = PoolConnectionProxy.fetch
 
     async def counted(self: Any, query: str, *parameters: object, **options: Any) -> list[Record]:
         rows: list[Record] = await fetch(self, query, *parameters, **options)
@@ -256,7 +257,7 @@ async def test_no_request_for_a_large_copy_takes_much_more_than_its_bytes(
         for number, size in enumerate((10, 10, 2500, 900, 900, 900, 1)):
             await put_checkpoint(database, f"c{number}", state=b"x" * size)
         monkeypatch.setattr(copying, "_MOST_BYTES", 2000)
-        monkeypatch.setattr(Connection, "fetch", counted)
+        monkeypatch.setattr(PoolConnectionProxy, "fetch", counted)
         copied = await taken(persistence)
 
     assert [one for one in requests if one] == [[10, 10, 2500], [900, 900, 900], [1]]

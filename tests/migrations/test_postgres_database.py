@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from typing import TypeAlias
 
 import asyncpg
 import pytest
@@ -13,11 +12,8 @@ from tests.support import postgres
 from runtara_domain.error import DatabaseError
 from runtara_migrations.ledger import Migration, MigrationError, packaged
 from runtara_migrations.migrate import migrate
-from runtara_migrations.postgres import run_postgres
+from runtara_migrations.postgres import Pool, run_postgres
 from runtara_persistence import connect
-
-# In quotes: generic only to the type checker.
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 FIRST = Migration(1, "001_create_a", "CREATE TABLE a (x int);")
 SECOND = Migration(2, "002_create_b", "CREATE TABLE b (x text); INSERT INTO b VALUES (';')")

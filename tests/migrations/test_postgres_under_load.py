@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import asyncpg
 import pytest
@@ -14,14 +13,8 @@ from tests.support.clock import START
 from runtara_domain.model import Caller, CheckpointWrite, Event, EventType, Registration
 from runtara_domain.status import OPEN, WORKING
 from runtara_migrations.ledger import MigrationError, packaged
-from runtara_migrations.postgres import LockWait, run_postgres
+from runtara_migrations.postgres import LockWait, Pool, run_postgres
 from runtara_persistence.postgres.persistence import PostgresPersistence
-
-# In quotes: generic only to the type checker.
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
-Connection: TypeAlias = (
-    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-)
 
 WORKERS = 8
 # The newest one adds no column: the code of after works on the schema of before.
@@ -170,7 +163,7 @@ async def test_what_a_role_may_wait_for_does_not_bound_it(
     assert migrating.result() == SINCE
 
 
-async def until_it_waits(connection: Connection) -> None:
+async def until_it_waits(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
     while not await connection.fetchval(WAITING):
         pass
 

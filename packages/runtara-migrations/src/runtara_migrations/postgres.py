@@ -3,9 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 
@@ -13,9 +12,8 @@ from runtara_migrations.adopt import check_adoptable
 from runtara_migrations.ledger import Entry, Migration, MigrationError, packaged, pending
 
 # In quotes: generic only to the type checker.
-_Connection: TypeAlias = (
-    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-)
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+_Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 _LOCK = 0x72756E74617261
 """The key of the advisory lock: "runtara" in bytes."""
@@ -49,14 +47,6 @@ _WAITING = (
 )
 
 _log = logging.getLogger(__name__)
-
-
-class Pool(Protocol):
-    """Connections to a database; the driver's pool is one of these."""
-
-    def acquire(self) -> AbstractAsyncContextManager[_Connection]:
-        """Take a connection for a block."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runtara_migrations.location import Address, PostgresLocation
 
 # In quotes, because this class is generic only for the type checker.
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -100,7 +100,8 @@ class Opening:
         self._last = 0
         self._is_reached: bool | None = None
 
-    async def __call__(self) -> Connection:
+    # The pool calls this with arguments; they are the driver's defaults, and not needed.
+    async def __call__(self, *_: object, **__: object) -> asyncpg.Connection[asyncpg.Record]:
         """Open a connection; raises one of FAILURES."""
         try:
             connection = await self._open()
@@ -116,7 +117,7 @@ class Opening:
         self._is_reached = True
         return connection
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> asyncpg.Connection[asyncpg.Record]:
         failure: BaseException = OSError("there is no host")
         for place in self._in_turn():
             try:
@@ -133,7 +134,7 @@ class Opening:
         for place in range(len(self._hosts)):
             yield (first + place) % len(self._hosts)
 
-    async def _connect(self, host: Address | None) -> Connection:
+    async def _connect(self, host: Address | None) -> asyncpg.Connection[asyncpg.Record]:
         name, port = host or (None, None)
         is_first = self._is_reached is None and len(self._hosts) == 1
         try:
@@ -190,7 +191,7 @@ def _array(type_id: int) -> dict[str, object]:
     }
 
 
-async def check_session(connection: Connection) -> None:
+async def check_session(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
     """
     Raise DatabaseError for a server that can't be used; warn if commits may be lost in a crash.
 

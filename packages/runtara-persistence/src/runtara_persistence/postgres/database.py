@@ -16,7 +16,7 @@ from runtara_migrations.ledger import MigrationError
 from runtara_migrations.postgres import check_postgres, run_postgres
 from runtara_persistence.postgres.connection import SETTINGS, Connection, Opening, check_session
 from runtara_persistence.postgres.driver_errors import FAILURES, explain, was_lost, was_rolled_back
-from runtara_persistence.postgres.pool import Pool
+from runtara_persistence.postgres.line import Line
 from runtara_persistence.postgres.transactor import run_transaction
 from runtara_persistence.transactions.transaction import Transacting
 
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# In quotes, because this class is generic only for the type checker.
+# In quotes, because these classes are generic only for the type checker.
 Records: TypeAlias = "list[asyncpg.Record]"
 Work: TypeAlias = Callable[[Connection], Awaitable[T]]
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 MUCH_LONGER = 6
 """A statement that counts or searches may take this many times as long as other statements."""
 _CLOSE_TIMEOUT = 5.0
+_RELEASE_TIMEOUT = 2.0
 _LOCK_TIMEOUT = 0.25
 """Seconds. Steps rarely lock a row for as long: another holder may keep the lock for long."""
 _FIRST_PAUSE = 0.01
@@ -70,6 +72,7 @@ class Database:
             place, settings=self._settings(), patience=patience, timeout=step_timeout
         )
         self._pool: Pool | None = None
+        self._line = Line(self._size)
         self._under_way = 0
         self._none_under_way = asyncio.Event()
         self._none_under_way.set()
@@ -91,7 +94,7 @@ class Database:
 
         Raises DatabaseError if the database can't be opened, or its schema lacks a migration.
         """
-        pool = Pool(self._opening, most=self._pool_size)
+        pool = self._make_pool()
         try:
             await _ending_in_time(pool, self._prepare(pool))
             self._pool = pool
@@ -99,7 +102,7 @@ class Database:
         finally:
             await self._none_under_way.wait()
             self._pool = None
-            await pool.close(_CLOSE_TIMEOUT)
+            await _close(pool)
 
     async def connect(self) -> asyncpg.Connection[asyncpg.Record]:
         """Open a connection outside the pool; the caller closes it. Raises DatabaseError."""
@@ -148,11 +151,8 @@ class Database:
 
         is_repeatable: the work may be done again if its answer was lost. Raises DatabaseError.
         """
-        pool = self._begin()
-        try:
-            return await self._run(pool, attempt, work, is_repeatable)
-        finally:
-            self._end()
+        with self.step():
+            return await self._run(self._require_pool(), attempt, work, is_repeatable)
 
     async def perform(self, attempt: str, begin: Callable[[], Transaction[T]], traits: Traits) -> T:
         """Fits `transactions.transaction.Transactor`."""
@@ -170,22 +170,15 @@ class Database:
     @contextmanager
     def step(self) -> Iterator[None]:
         """Keep the database open during the block; raises DatabaseError if it is not open."""
-        self._begin()
+        self._require_pool()
+        self._under_way += 1
+        self._none_under_way.clear()
         try:
             yield
         finally:
-            self._end()
-
-    def _begin(self) -> Pool:
-        pool = self._require_pool()
-        self._under_way += 1
-        self._none_under_way.clear()
-        return pool
-
-    def _end(self) -> None:
-        self._under_way -= 1
-        if not self._under_way:
-            self._none_under_way.set()
+            self._under_way -= 1
+            if not self._under_way:
+                self._none_under_way.set()
 
     @asynccontextmanager
     async def _much(self, connection: Connection) -> AsyncIterator[float]:
@@ -205,9 +198,10 @@ class Database:
         held: asyncpg.LockNotAvailableError | None = None
         while True:
             try:
-                if held is None:
-                    return await _once(pool, work, deadline)
-                async with self._in_line(held, deadline):
+                async with (
+                    self._in_line(held, deadline) if held else nullcontext(),
+                    self._line.turn(_until(deadline)),
+                ):
                     return await _once(pool, work, deadline)
             except FAILURES as error:
                 failure = error.__cause__ if isinstance(error, _NotBegun) else error
@@ -217,7 +211,7 @@ class Database:
                     raise explain(attempt, self._place.shown, failure or error) from failure
                 if isinstance(failure, asyncpg.ReadOnlySQLTransactionError):
                     # New connections find out again which host is the primary.
-                    pool.expire()
+                    await pool.expire_connections()
                 if isinstance(failure, asyncpg.LockNotAvailableError):
                     held, deadline = failure, began + self._step_timeout
             await asyncio.sleep(pause)
@@ -238,6 +232,17 @@ class Database:
         finally:
             self._held_up.release()
 
+    def _make_pool(self) -> Pool:
+        return asyncpg.create_pool(
+            connect=self._opening,
+            # The driver need not keep idle connections: it logs a traceback when it can't.
+            min_size=0,
+            max_size=self._pool_size,
+            max_queries=2**31,
+            # A step leaves nothing in the session, so resetting it would be a useless round trip.
+            reset=_leave_as_it_is,
+        )
+
     def _settings(self) -> dict[str, str]:
         return {
             **SETTINGS,
@@ -247,6 +252,7 @@ class Database:
 
     async def _prepare(self, pool: Pool) -> None:
         try:
+            await pool
             async with pool.acquire() as connection:
                 await check_session(connection)
             await (run_postgres(pool) if self._migrates else check_postgres(pool))
@@ -255,6 +261,9 @@ class Database:
             raise DatabaseError(message) from error
         except (*FAILURES, ValueError) as error:
             raise explain("open the database", self._place.shown, error) from error
+
+    def _size(self) -> int:
+        return 0 if self._pool is None else self._pool.get_size()
 
     def _require_pool(self) -> Pool:
         if self._pool is None:
@@ -302,16 +311,36 @@ class _NotBegun(OSError):
 
 async def _once(pool: Pool, work: Work[T], deadline: float) -> T:
     try:
-        connection = await pool.take(_until(deadline))
+        connection = await pool.acquire(timeout=_until(deadline))
     except FAILURES as error:
         raise _NotBegun from error
     try:
-        outcome = await work(connection)
-    except BaseException as error:
-        await pool.give_back_after(connection, error)
+        return await work(connection)
+    except asyncpg.InternalClientError:
+        # The driver has lost track of this connection's state.
+        connection.terminate()
         raise
-    pool.give_back(connection)
-    return outcome
+    finally:
+        await _release(pool, connection)
+
+
+async def _release(pool: Pool, connection: Connection) -> None:
+    try:
+        # A frozen server doesn't answer the request to cancel a statement, so this is bounded.
+        await pool.release(connection, timeout=_RELEASE_TIMEOUT)
+    except FAILURES as error:
+        # The connection is closed, and a new one takes its place. The step's outcome stays as it
+        # is, also if that is a cancellation.
+        _log.debug("a connection can't be released: %s", error)
+
+
+async def _close(pool: Pool) -> None:
+    try:
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await pool.close()
+    except TimeoutError:
+        # The server does not answer the goodbye; no step is under way any more.
+        pool.terminate()
 
 
 async def _ending_in_time(pool: Pool, work: Coroutine[None, None, None]) -> None:
@@ -339,3 +368,7 @@ def _until(deadline: float) -> float:
 
 def _is_late(deadline: float, pause: float) -> bool:
     return asyncio.get_running_loop().time() + pause >= deadline
+
+
+async def _leave_as_it_is(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    pass
