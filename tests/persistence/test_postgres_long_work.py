@@ -12,6 +12,8 @@ from runtara_domain.error import DatabaseError
 from runtara_domain.model import EventFilter, Registration
 from runtara_domain.model.instance_copies import CopiedCheckpoint, CopiedInstance, InstanceCopy
 from runtara_domain.status import OPEN, InstanceStatus
+from runtara_migrations import postgres as migrations
+from runtara_migrations.ledger import Migration, packaged
 from runtara_persistence.postgres import transactor
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
@@ -37,6 +39,19 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER dawdle BEFORE INSERT ON checkpoints FOR EACH ROW EXECUTE FUNCTION dawdle();
+"""
+# A migration that takes 700 milliseconds, and as long again for its commit.
+SLOW_TO_COMMIT = """
+SELECT pg_sleep(0.7);
+CREATE TABLE slow (x int);
+CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_sleep(0.7);
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION dawdle();
+INSERT INTO slow VALUES (1);
 """
 
 
@@ -113,3 +128,16 @@ async def test_what_counts_may_take_longer_than_other_statements(
 
     assert await counting == 1
     assert await searching == []
+
+
+async def test_a_migration_and_its_commit_may_take_longer_than_a_step(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Migration(999, "999_dawdle", SLOW_TO_COMMIT)
+    monkeypatch.setattr(migrations, "packaged", lambda kind: (*packaged(kind), slow))
+
+    async with PostgresPersistence(url, migrates=True, step_timeout=STEP_TIMEOUT):
+        pass
+    # The database lacks no migration.
+    async with PostgresPersistence(url, migrates=False, step_timeout=STEP_TIMEOUT):
+        pass

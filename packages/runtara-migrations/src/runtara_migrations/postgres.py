@@ -38,9 +38,6 @@ _RECORD = "INSERT INTO runtara_migrations (version, name, checksum) VALUES ($1, 
 _HELD = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 """Other sessions hold locks on the tables that a migration changes."""
 
-_LONGEST = 7 * 86_400.0
-"""Seconds that a statement of a migration may take, whatever the caller's connections allow."""
-
 _WAITING = (
     "migration %s waits up to %g s for locks on its tables, which other sessions hold: end long"
     " transactions, see pg_stat_activity"
@@ -73,6 +70,7 @@ async def run_postgres(
     """
     Apply the migrations that the database has not had yet, and return their names.
 
+    pool: its connections have no `command_timeout`, which would bound a migration and its commit.
     migrations: None stands for the migrations of this program. Any number of processes may call
     this at once: one of them applies each migration, and the others wait. In a database of the Rust
     server 1.4.1 the first migration counts as applied. A failing migration is rolled back, and the
@@ -87,12 +85,12 @@ async def run_postgres(
     return tuple(applied)
 
 
-async def check_postgres(pool: Pool) -> None:
+async def missing_postgres(pool: Pool) -> tuple[str, ...]:
     """
-    Raise MigrationError if the database lacks a migration of this program; changes nothing.
+    Return the names of the migrations of this program that the database lacks; changes nothing.
 
-    The error names the first such migration. Raises the driver's error if the database can't be
-    read.
+    Raises MigrationError if the database has had other migrations in their place, or the driver's
+    error if the database can't be read.
     """
     known = packaged("postgres")
     async with pool.acquire() as connection:
@@ -100,9 +98,19 @@ async def check_postgres(pool: Pool) -> None:
             applied = [Entry(*row) for row in await connection.fetch(_READ_LEDGER)]
         except asyncpg.UndefinedTableError:
             applied = []
-    if waiting := pending(known, applied):
+    return tuple(migration.name for migration in pending(known, applied))
+
+
+async def check_postgres(pool: Pool) -> None:
+    """
+    Raise MigrationError if the database lacks a migration of this program; changes nothing.
+
+    The error names the first such migration. Raises the driver's error if the database can't be
+    read.
+    """
+    if missing := await missing_postgres(pool):
         raise MigrationError(
-            f"the database lacks migration {waiting[0].name}: start the newest server on it, which"
+            f"the database lacks migration {missing[0]}: start the newest server on it, which"
             " applies missing migrations, or run `python -m runtara_migrations URL`"
         )
 
@@ -113,7 +121,7 @@ async def _apply_next(
     async with connection.transaction():
         await connection.execute(_NO_TIMEOUTS)
         # A lock of the transaction, not of the session, also works through a connection pooler.
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=_LONGEST)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         waiting = pending(known, await _applied(connection, known))
         if not waiting:
             return None
@@ -158,7 +166,7 @@ async def _is_applied(connection: _Connection, migration: Migration, lock_wait: 
         async with connection.transaction():
             await connection.execute(f"SET LOCAL lock_timeout = {int(lock_wait.attempt * 1000)}")
             await _lock_out_servers(connection)
-            await connection.execute(migration.sql, timeout=_LONGEST)
+            await connection.execute(migration.sql)
     except _HELD:
         return False
     except asyncpg.PostgresError as error:
@@ -170,7 +178,7 @@ async def _lock_out_servers(connection: _Connection) -> None:
     # Each step of a server locks this table. A migration that locks its tables one by one could
     # wait for a step that waits for the migration.
     if await connection.fetchval(_HAS_TABLE, "instances"):
-        await connection.execute("LOCK TABLE instances IN ACCESS EXCLUSIVE MODE", timeout=_LONGEST)
+        await connection.execute("LOCK TABLE instances IN ACCESS EXCLUSIVE MODE")
 
 
 async def _record(connection: _Connection, migration: Migration) -> None:

@@ -79,20 +79,12 @@ class Opening:
 
     The host of the last connection is tried first. Each host has its share of the patience, so that
     a frozen or unreachable host doesn't use up the time for the next. patience: seconds for a call.
-    timeout: seconds that a statement of the connection may take if it names no other time, a
-    `BEGIN`, `COMMIT` or `ROLLBACK` among them: a frozen server answers none.
     """
 
     def __init__(
-        self,
-        place: PostgresLocation,
-        *,
-        settings: Mapping[str, str],
-        patience: float,
-        timeout: float,
+        self, place: PostgresLocation, *, settings: Mapping[str, str], patience: float
     ) -> None:
         self._place = place
-        self._timeout = timeout
         self._settings = dict(settings)
         # With a single host, asyncpg itself finds it: by a service, a socket, or localhost.
         self._hosts: list[Address | None] = [*place.hosts] if len(place.hosts) > 1 else [None]
@@ -100,11 +92,18 @@ class Opening:
         self._last = 0
         self._is_reached: bool | None = None
 
-    # The pool calls this with arguments; they are the driver's defaults, and not needed.
-    async def __call__(self, *_: object, **__: object) -> asyncpg.Connection[asyncpg.Record]:
-        """Open a connection; raises one of FAILURES."""
+    # The pool calls this with more arguments; they are the driver's defaults, and not needed.
+    async def __call__(
+        self, longest: float | None, *_: object, **__: object
+    ) -> asyncpg.Connection[asyncpg.Record]:
+        """
+        Open a connection; raises one of FAILURES.
+
+        longest: seconds that a statement may take if it names no other time, a `BEGIN`, `COMMIT` or
+        `ROLLBACK` among them: a frozen server answers none. None: any time.
+        """
         try:
-            connection = await self._open()
+            connection = await self._open(longest)
         except FAILURES as error:
             if self._is_reached:
                 self._is_reached = False
@@ -117,11 +116,11 @@ class Opening:
         self._is_reached = True
         return connection
 
-    async def _open(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def _open(self, longest: float | None) -> asyncpg.Connection[asyncpg.Record]:
         failure: BaseException = OSError("there is no host")
         for place in self._in_turn():
             try:
-                connection = await self._connect(self._hosts[place])
+                connection = await self._connect(self._hosts[place], longest)
             except _ELSEWHERE as error:
                 failure = error
             else:
@@ -134,7 +133,9 @@ class Opening:
         for place in range(len(self._hosts)):
             yield (first + place) % len(self._hosts)
 
-    async def _connect(self, host: Address | None) -> asyncpg.Connection[asyncpg.Record]:
+    async def _connect(
+        self, host: Address | None, longest: float | None
+    ) -> asyncpg.Connection[asyncpg.Record]:
         name, port = host or (None, None)
         is_first = self._is_reached is None and len(self._hosts) == 1
         try:
@@ -144,7 +145,7 @@ class Opening:
                 port=port,
                 timeout=_FIRST_TIMEOUT if is_first else self._share,
                 connection_class=_Connection,
-                command_timeout=self._timeout,
+                command_timeout=longest,
                 # Prepared statements stay cached for as long as the connection lasts.
                 max_cached_statement_lifetime=0,
                 server_settings=self._settings,

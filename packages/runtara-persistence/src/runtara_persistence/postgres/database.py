@@ -6,14 +6,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import asyncpg
 
 from runtara_domain.error import DatabaseError
 from runtara_migrations.ledger import MigrationError
-from runtara_migrations.postgres import check_postgres, run_postgres
+from runtara_migrations.postgres import check_postgres, missing_postgres, run_postgres
 from runtara_persistence.postgres.connection import SETTINGS, Connection, Opening, check_session
 from runtara_persistence.postgres.driver_errors import FAILURES, explain, was_lost, was_rolled_back
 from runtara_persistence.postgres.line import Line
@@ -68,9 +68,7 @@ class Database:
         self._step_timeout = step_timeout
         # Steps that wait for locked rows take at most half of the connections of the pool.
         self._held_up = asyncio.Semaphore(max(1, pool_size // 2))
-        self._opening = Opening(
-            place, settings=self._settings(), patience=patience, timeout=step_timeout
-        )
+        self._opening = Opening(place, settings=self._settings(), patience=patience)
         self._pool: Pool | None = None
         self._line = Line(self._size)
         self._under_way = 0
@@ -94,7 +92,7 @@ class Database:
 
         Raises DatabaseError if the database can't be opened, or its schema lacks a migration.
         """
-        pool = self._make_pool()
+        pool = self._make_pool(self._pool_size, self._step_timeout)
         try:
             await _ending_in_time(pool, self._prepare(pool))
             self._pool = pool
@@ -108,7 +106,7 @@ class Database:
         """Open a connection outside the pool; the caller closes it. Raises DatabaseError."""
         self._require_pool()
         try:
-            return await self._opening()
+            return await self._opening(self._step_timeout)
         except FAILURES as error:
             raise explain("connect", self._place.shown, error) from error
 
@@ -232,12 +230,12 @@ class Database:
         finally:
             self._held_up.release()
 
-    def _make_pool(self) -> Pool:
+    def _make_pool(self, size: int, longest: float | None) -> Pool:
         return asyncpg.create_pool(
-            connect=self._opening,
+            connect=partial(self._opening, longest),
             # The driver need not keep idle connections: it logs a traceback when it can't.
             min_size=0,
-            max_size=self._pool_size,
+            max_size=size,
             max_queries=2**31,
             # A step leaves nothing in the session, so resetting it would be a useless round trip.
             reset=_leave_as_it_is,
@@ -255,12 +253,24 @@ class Database:
             await pool
             async with pool.acquire() as connection:
                 await check_session(connection)
-            await (run_postgres(pool) if self._migrates else check_postgres(pool))
+            if not self._migrates:
+                await check_postgres(pool)
+            elif await missing_postgres(pool):
+                await self._migrate()
         except MigrationError as error:
             message = f"Failed to open the database in {self._place.shown}: {error}"
             raise DatabaseError(message) from error
         except (*FAILURES, ValueError) as error:
             raise explain("open the database", self._place.shown, error) from error
+
+    async def _migrate(self) -> None:
+        """Apply migrations on a connection without a timeout: a commit, too, may take long."""
+        pool = self._make_pool(1, None)
+        try:
+            await pool
+            await _ending_in_time(pool, run_postgres(pool))
+        finally:
+            await _close(pool)
 
     def _size(self) -> int:
         return 0 if self._pool is None else self._pool.get_size()
@@ -343,7 +353,7 @@ async def _close(pool: Pool) -> None:
         pool.terminate()
 
 
-async def _ending_in_time(pool: Pool, work: Coroutine[None, None, None]) -> None:
+async def _ending_in_time(pool: Pool, work: Coroutine[None, None, object]) -> None:
     """Do the work; if cancelled, let it roll back, but don't wait for a frozen server."""
     task = asyncio.create_task(work)
     try:
