@@ -14,17 +14,21 @@ from tests.runtara.shop import WORKFLOWS, countdown, greet, picky, steps
 
 from runtara import Client, Handle, InstanceStatus, Worker, WorkflowFailed, connect
 from runtara.remote.stores import RemoteStore
+from runtara_domain.launching import endings
 from runtara_domain.model import Event
 from runtara_domain.model.launches import InstanceStart
 from runtara_domain.model.stored_launches import Launch, LaunchFilter
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.system_clock import SystemClock
+from runtara_environment.runtime import EnvironmentRuntime, EnvironmentSettings
 from runtara_management_sdk.workers import Workers
 from runtara_persistence.sqlite.launches import SqliteLaunches
 from runtara_persistence.sqlite.persistence import SqlitePersistence
 from runtara_sdk.client.calls import Calls
 from runtara_sdk.workflow.process.core_store import CoreStore
 from runtara_server.instance_handlers import events
+from runtara_server.runtime import CoreRuntime
+from runtara_server.runtime import Settings as CoreSettings
 
 OFTEN = {"poll_signals", "instance_event_batch"}
 """Requests of a run whose number depends on its pace."""
@@ -55,6 +59,22 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         monkeypatch.setenv("RUNTARA_TLS_CA", str(tmp_path / "data/authority/ca.pem"))
         monkeypatch.setenv("RUNTARA_SERVER_ADDR", runtime.core_address)
         yield Place(f"{host}:{port}", runtime.persistence)
+    end_spawner(tmp_path / "data")
+
+
+@pytest.fixture
+async def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+    """Servers, where the environment has no core of its own."""
+    url = f"sqlite:{tmp_path}/servers.db"
+    async with CoreRuntime(CoreSettings(database_url=url, quic_port=0)) as core:
+        address = "{}:{}".format(*core.address)
+        monkeypatch.setenv("RUNTARA_SKIP_CERT_VERIFICATION", "true")
+        monkeypatch.setenv("RUNTARA_SERVER_ADDR", address)
+        settings = EnvironmentSettings(
+            database_url=url, data_dir=tmp_path / "data", env_quic_port=0, core_addr=address
+        )
+        async with EnvironmentRuntime(settings) as runtime:
+            yield Place("{}:{}".format(*runtime.address), runtime.persistence)
     end_spawner(tmp_path / "data")
 
 
@@ -179,6 +199,27 @@ async def test_a_server_that_closes_no_launch_gets_a_report(
         handle = await run_one(client)
         await until(lambda: len(reports) == 1)
         await until_closed(place, handle)
+
+
+@pytest.mark.parametrize("isolate", ["none", "shared"])
+async def test_an_environment_without_a_core_hears_of_ends_by_reports(
+    apart: Place, reports: list[str], monkeypatch: pytest.MonkeyPatch, isolate: str
+) -> None:
+    """So clients that wait for an end are answered before the environment reads it."""
+    for name in ("_FIRST_LOOK", "_LAST_LOOK"):
+        monkeypatch.setattr(endings, name, 1000.0)
+    async with working(apart, isolate=isolate) as client:
+        done, failed = await client.start(steps, 1), await client.start(picky, False)
+        # The client's requests wait for longer, and would read the state at their end.
+        async with asyncio.timeout(20):
+            assert await done.result("60s") == 1
+            with pytest.raises(WorkflowFailed):
+                await failed.result("60s")
+        for handle in (done, failed):
+            await until_closed(apart, handle)
+    codes = {(await apart.closed(handle)).exit_code for handle in (done, failed)}
+    assert codes == {0, 1}
+    assert len(reports) == 2
 
 
 async def test_a_worker_that_names_no_exit_code_reports(

@@ -167,6 +167,7 @@ def _management(
         environment_id=identity.environment_id,
         image_max_bytes=settings.image_max_bytes,
         tenant_limit=settings.tenant_max_instances,
+        has_core=settings.embed_core,
         began_at=clock.uptime(),
     )
 

@@ -37,7 +37,8 @@ class Management:
     limit; None if this environment does not have it. forget_files: removes files that launches of
     deleted instances have left on this machine, by tenant and ids. obstacle: why an image can't be
     run here, None if it can. image_max_bytes: the largest image. tenant_limit: the limit of tenants
-    without one of their own. workers: those that have opened their lease here, by their ids.
+    without one of their own. has_core: whether the environment has a core of its own, which tells
+    of the ends that it stores. workers: those that have opened their lease here, by their ids.
     ending: calls back when the environment ends. copying: held while an exported or imported
     instance is in memory, so that there is only one at a time.
     """
@@ -55,6 +56,7 @@ class Management:
     image_max_bytes: int
     began_at: timedelta
     tenant_limit: int | None = None
+    has_core: bool = False
     workers: dict[str, ServedWorker] = field(default_factory=dict)
     ending: Listeners = field(default_factory=Listeners)
     copying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

@@ -13,12 +13,14 @@ class Lease:
     A worker's lease.
 
     good_for: how long the lease is valid, counted from the answer. renew_every: the time between
-    renewals. open_launches: the instance ids of the worker's open launches, by launch id.
+    renewals. open_launches: the instance ids of the worker's open launches, by launch id. has_core:
+    the environment has a core of its own, and hears of an end without a report.
     """
 
     good_for: timedelta
     renew_every: timedelta
     open_launches: Mapping[str, str] = field(default_factory=dict)
+    has_core: bool = False
 
 
 @record(kw_only=True)

@@ -42,7 +42,8 @@ class Workers:
         answer = await self._transport.ask(pb.RpcRequest(open_worker=request))
         good_for = (answer.lease_until_ms - answer.now_ms) * _MILLISECOND
         open_launches = {one.launch_id: one.instance_id for one in answer.open_launches}
-        return Lease(good_for, answer.renew_every_ms * _MILLISECOND, open_launches)
+        renew_every = answer.renew_every_ms * _MILLISECOND
+        return Lease(good_for, renew_every, open_launches, answer.has_core)
 
     async def claim(self, worker_id: str, limit: int, *, wait: timedelta) -> Sequence[Assignment]:
         """

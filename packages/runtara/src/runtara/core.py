@@ -87,13 +87,20 @@ DONE, FAILED, INFRASTRUCTURE, INPUT, SUSPENDED, REFUSED, CANCELLED = 0, 1, 4, 65
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A launch to execute. is_suspect: the process that ran it last has died, so it runs alone."""
+    """
+    A launch to execute.
+
+    is_suspect: the process that ran it last has died, so it runs alone. closes_launch: whether a
+    server that stores the run's end is to close the launch in the same step; without servers, each
+    end does.
+    """
 
     launch_id: str
     instance_id: str
     tenant_id: str
     workflow: str
     is_suspect: bool = False
+    closes_launch: bool = False
 
 
 class RunStore(DurableStore, Protocol):

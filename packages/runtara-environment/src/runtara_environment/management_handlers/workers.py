@@ -60,6 +60,7 @@ async def open_worker(
             lease_until_ms=translation.milliseconds(lease.until),
             renew_every_ms=RENEW_EVERY // timedelta(milliseconds=1),
             open_launches=map(_taken_up, open_launches),
+            has_core=core.has_core,
         )
     )
 

@@ -1117,16 +1117,18 @@ class ServedWorkflow(_message.Message):
     def __init__(self, name: _Optional[str] = ..., code_version: _Optional[str] = ..., max_concurrent: _Optional[int] = ...) -> None: ...
 
 class OpenWorkerResponse(_message.Message):
-    __slots__ = ("now_ms", "lease_until_ms", "renew_every_ms", "open_launches")
+    __slots__ = ("now_ms", "lease_until_ms", "renew_every_ms", "open_launches", "has_core")
     NOW_MS_FIELD_NUMBER: _ClassVar[int]
     LEASE_UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
     RENEW_EVERY_MS_FIELD_NUMBER: _ClassVar[int]
     OPEN_LAUNCHES_FIELD_NUMBER: _ClassVar[int]
+    HAS_CORE_FIELD_NUMBER: _ClassVar[int]
     now_ms: int
     lease_until_ms: int
     renew_every_ms: int
     open_launches: _containers.RepeatedCompositeFieldContainer[Assignment]
-    def __init__(self, now_ms: _Optional[int] = ..., lease_until_ms: _Optional[int] = ..., renew_every_ms: _Optional[int] = ..., open_launches: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ...) -> None: ...
+    has_core: bool
+    def __init__(self, now_ms: _Optional[int] = ..., lease_until_ms: _Optional[int] = ..., renew_every_ms: _Optional[int] = ..., open_launches: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., has_core: _Optional[bool] = ...) -> None: ...
 
 class ClaimLaunchesRequest(_message.Message):
     __slots__ = ("environment_id", "limit", "wait_ms")

@@ -41,6 +41,7 @@ class RemoteStores:
         retry = retry_within(core_timeout)
         async with Client(settings, retry=retry, common=self._common) as client:
             store = RemoteStore(self._remote, client, settings, retry, self._begun)
+            store.closes_launch = order.closes_launch
             try:
                 yield store
             finally:
@@ -79,8 +80,11 @@ class RemoteStore(CoreStore):
     """
     One run on the core's port; a successor is started for the workers of its workflow.
 
-    A run's end closes its launch, too, if the server is not too old for that.
+    closes_launch: whether the run's end closes its launch, too, if the server is not too old for
+    that.
     """
+
+    closes_launch = False
 
     def __init__(
         self,
@@ -96,10 +100,11 @@ class RemoteStore(CoreStore):
         self.is_launch_closed = False
 
     async def complete(self, output: bytes) -> None:
-        self.is_launch_closed = await self._client.completed(output, exit_code=DONE)
+        code = DONE if self.closes_launch else None
+        self.is_launch_closed = await self._client.completed(output, exit_code=code)
 
     async def fail(self, error: str, failure: bytes | None = None) -> None:
-        code = code_of_failure(failure)
+        code = code_of_failure(failure) if self.closes_launch else None
         self.is_launch_closed = await self._client.failed(error, failure, exit_code=code)
 
     async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:

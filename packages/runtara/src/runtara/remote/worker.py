@@ -79,6 +79,8 @@ class _RemoteWorker:
         self._renewing = asyncio.Lock()
         self._good_until = 0.0
         self._renew_every = 1.0
+        self._has_core = False
+        """Whether the environment hears of ends without reports."""
         self._work: set[asyncio.Task[None]] = set()
 
     async def open(self) -> Lease:
@@ -94,6 +96,7 @@ class _RemoteWorker:
         )
         self._good_until = asked_at + lease.good_for.total_seconds()
         self._renew_every = lease.renew_every.total_seconds()
+        self._has_core = lease.has_core
         return lease
 
     async def close(self) -> None:
@@ -281,6 +284,7 @@ class _RemoteWorker:
                 assignment.tenant_id,
                 assignment.workflow,
                 is_suspect=assignment.is_suspect,
+                closes_launch=self._has_core,
             ),
             lambda: self._bound(assignment),
         )
