@@ -7,18 +7,18 @@ from runtara_domain.ports.clock import Clock
 
 
 class TimedEvent:
-    """As `asyncio.Event`, but `wait` takes a span of the clock's time. One task waits at a time."""
+    """As `asyncio.Event`, but `wait` takes a span of the clock's time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._is_set = False
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiters: set[asyncio.Future[None]] = set()
 
     def set(self) -> None:
-        """Let `wait` return, now or when it is called next."""
+        """Let all waits return, now or when they are called next."""
         self._is_set = True
-        if self._waiter is not None:
-            _end(self._waiter)
+        for waiter in self._waiters:
+            _end(waiter)
 
     def clear(self) -> None:
         """Unset the event; clear it before reading the state that its setters changed."""
@@ -28,7 +28,8 @@ class TimedEvent:
         """Wait until it is set or the span is over (None: no bound); return whether it is set."""
         if self._is_set:
             return True
-        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
         timer = None
         if span is not None:
             timer = asyncio.ensure_future(self._clock.pause(max(span, timedelta(0))))
@@ -36,6 +37,7 @@ class TimedEvent:
         try:
             await waiter
         finally:
+            self._waiters.discard(waiter)
             if timer is not None:
                 timer.cancel()
         return self._is_set
