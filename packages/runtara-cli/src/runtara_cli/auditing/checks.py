@@ -27,6 +27,15 @@ _UNBOUNDED = (
     "NOT EXISTS (SELECT 1 FROM holds) AND NOT EXISTS (SELECT 1 FROM limits)"
     " AND i.queue IS NULL AND (i.launch_after IS NULL OR i.launch_after < {late})"
 )
+# The timeout of a worker's launch of a suspect counts from its turn. No row tells of the turn: once
+# the launch has begun, the audit assumes that its turn came at once. See `Assignment.is_suspect`.
+_WAITS_FOR_ITS_TURN = (
+    "EXISTS (SELECT 1 FROM instances AS i WHERE i.instance_id = l.instance_id"
+    " AND l.placement = 'inline' AND i.run_epoch <= coalesce(i.ended_run, 0)"
+    " AND (i.crashes > 0 OR (i.backoff_ms IS NOT NULL AND EXISTS (SELECT 1 FROM launches AS p"
+    " WHERE p.instance_id = l.instance_id AND p.number = l.number - 1"
+    " AND p.cause IN ('environment_lost', 'runner_failed')))))"
+)
 
 
 @record
@@ -188,7 +197,7 @@ CHECKS = (
         "launch_overdue", "its timeout was over five minutes ago, and it is still open",
         "runtara environments: the one that serves it has to run",
         "SELECT l.launch_id FROM launches AS l"
-        " WHERE l.closed_at IS NULL AND l.timeout_at < {late}",
+        f" WHERE l.closed_at IS NULL AND l.timeout_at < {{late}} AND NOT {_WAITS_FOR_ITS_TURN}",
     ),
     # -- images and schedules
     Check(
