@@ -342,7 +342,7 @@ class Client:
 
         `failure` is for programs, and kept as the instance's output; an older server keeps only the
         error. With the exit code of a worker's run, an end closes the run's launch, too: returns
-        whether it did; an older server does not.
+        whether the run has no open launch now. Without one, and by an older server, returns False.
         """
         return await self._end(self._calls, requests.failed(self._id, error, failure, exit_code))
 
