@@ -151,13 +151,13 @@ async def test_a_sleep_that_ends_while_the_database_is_away_is_over_when_asked_a
 ) -> None:
     async with connected(servers[0].port) as wire:
         await wire.register("i-1")
-        sleeping = asyncio.create_task(sleep(wire, "i-1", 500))
+        sleeping = asyncio.create_task(sleep(wire, "i-1", 2000))
         await asleep(wire, "i-1")
         await asyncio.to_thread(database.stop, "immediate")
         async with asyncio.timeout(ANSWERED_WITHIN):
             refused = await sleeping
         await asyncio.to_thread(database.start)
-        again = await sleep(wire, "i-1", 500)
+        again = await sleep(wire, "i-1", 2000)
         status = await wire.status("i-1")
 
     assert refused.error.code == "DATABASE_ERROR"

@@ -158,7 +158,8 @@ async def test_a_run_begins_with_one_request(
         async with connected(settings()) as journal:
             await execute(saving, journal)
 
-        assert server.kinds() == [
+        # On a busy machine the run may poll meanwhile.
+        assert [kind for kind in server.kinds() if kind != "poll_signals"] == [
             *("register_instance", *expected, "checkpoint", "checkpoint", "instance_event")
         ]
 
