@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,15 @@ def test_only_the_same_server_has_a_token_again() -> None:
     assert Resets(b"secret", HERE).token(CID) == tokens[0]
 
 
+def test_machines_of_other_names_have_other_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = set()
+    for name in ("one", "other", "one"):
+        monkeypatch.setattr(socket, "gethostname", partial(str, name))
+        tokens.add(Resets(b"secret", HERE).token(CID))
+
+    assert len(tokens) == 2
+
+
 def test_a_secret_lasts_as_long_as_what_it_comes_from(tmp_path: Path) -> None:
     """The authority of this machine issues a new key at each start."""
     one = LocalAuthority.open(tmp_path).issue()
@@ -90,6 +100,18 @@ def test_a_secret_lasts_as_long_as_what_it_comes_from(tmp_path: Path) -> None:
 async def served() -> AsyncIterator[Served[Gated]]:
     async with serving(Gated, grace=0.0) as one:
         yield one
+
+
+async def test_a_client_gets_the_servers_token_of_each_id() -> None:
+    """Also of the spare ids: a client that changes its address goes on with one of them."""
+    async with serving(Echo) as served, await served.connect() as connection:
+        await connection.exchange(b"after the frames of the spare ids")
+        known = connection._quic
+        ids = [known._peer_cid, *known._peer_cid_available]
+        tokens = [served.listener._resets.token(one.cid) for one in ids]
+
+    assert len(ids) > 1
+    assert [one.stateless_reset_token for one in ids] == tokens
 
 
 async def test_only_the_token_of_the_id_in_use_ends_a_connection(served: Served[Gated]) -> None:

@@ -36,7 +36,8 @@ class Resets:
     The tokens of one server, and its answers to packets of connections that it does not know.
 
     secret: outlives the process. address: where the server listens. Another server with the same
-    secret has other tokens: else an observer of a connection's id could get its token from there.
+    secret has other tokens if its host name or its address differs: else an observer of a
+    connection's id can get its token from there.
     """
 
     def __init__(self, secret: bytes, address: Address) -> None:
