@@ -1,17 +1,14 @@
 """A new probe for each test of workflows, whose runs end with it; a launcher of an instance."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from tests.sdk.workflow.launches import Launcher
+from tests.sdk.workflow.leftovers import end_runs
 from tests.sdk.workflow.probe import probe
 from tests.support.server_process import ServerProcess
-
-from runtara_sdk.workflow import Ended, Outcome
-from runtara_sdk.workflow.engine.execution import under_way
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +26,7 @@ async def no_run_outlives_its_test() -> AsyncIterator[None]:
     The tasks are abandoned then, so it would wait for ever.
     """
     yield
-    while left := under_way():
-        for run in left:
-            run.end.finish(Ended(Outcome.SUSPENDED))
-        await asyncio.sleep(0)
+    await end_runs(within=30)
 
 
 @pytest.fixture
