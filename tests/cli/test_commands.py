@@ -2,11 +2,14 @@
 
 import json
 import re
+from unittest.mock import AsyncMock
 
 import pytest
 from tests.cli.conftest import PATIENCE, Location
 
 from runtara_cli import codes
+from runtara_management_sdk.operations import Environments
+from runtara_sdk.errors import RequestNotKnown
 
 pytestmark = pytest.mark.slow
 
@@ -251,6 +254,17 @@ def test_a_schedule_of_nothing_that_runs_is_made_with_a_note(place: Location) ->
     assert (made.exit_code, len(made.stdout.splitlines())) == (codes.DONE, 3)
     assert "no image or worker for 'fullfil' yet" in made.stderr
     assert "Did you mean fulfil?" in made.stderr
+
+
+def test_a_stored_schedule_is_no_error_if_the_look_for_its_workflow_fails(
+    place: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older environment does not know each of the requests that look for it."""
+    monkeypatch.setattr(Environments, "list", AsyncMock(side_effect=RequestNotKnown("too old")))
+    made = place.run("schedules", "add", "nightly", "@daily", "--workflow", "fullfil")
+    place.done("schedules", "rm", "nightly")
+
+    assert (made.exit_code, made.stderr, made.stdout.count("\n")) == (codes.DONE, "", 3)
 
 
 def test_a_workflow_is_deployed_with_its_schedule(place: Location) -> None:

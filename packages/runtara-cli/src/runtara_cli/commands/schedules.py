@@ -215,7 +215,13 @@ for _verb in (_list, _add, _next, _pause, _resume, _trigger, _backfill, _rm):
 
 
 async def _tell_unserved(session: Session, tenant_id: str, workflow: str) -> None:
-    serving = await found(session, tenant_id, workflow)
+    from runtara_sdk.errors import RuntaraError
+
+    try:
+        serving = await found(session, tenant_id, workflow)
+    except RuntaraError:
+        # The schedule is stored: an environment that can't tell what it runs must not deny that.
+        return
     # The tick of a workflow finds images by their names.
     is_image = serving.image is not None and serving.image.name == workflow
     if not is_image and not serving.has_worker:
