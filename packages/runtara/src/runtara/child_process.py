@@ -46,8 +46,6 @@ def main() -> NoReturn:
     told = json.loads(_line(channel))
     _close(told["inherited"])
     location = Location(Way(told["way"]), told["location"], told["shown"])
-    if location.way is Way.ENVIRONMENT:
-        _quicken_connections()
     Loading.is_under_way = True
     try:
         workflows = {name: _found(target) for name, target in _loaded(told).items()}
@@ -67,13 +65,6 @@ def main() -> NoReturn:
         asyncio.run(_serve(channel, location, workflows, spacing))
     # No frame of user code is unwound: the instances go on in other processes.
     os._exit(0)
-
-
-def _quicken_connections() -> None:
-    """Let connections take less time; called before the user's modules, which may have others."""
-    from runtara_protocol.quic.machine import quicken_epochs
-
-    quicken_epochs()
 
 
 def _close(inherited: list[tuple[int, int, int]]) -> None:

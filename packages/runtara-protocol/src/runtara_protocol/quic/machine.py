@@ -199,16 +199,6 @@ def deafen(receiver: QuicStreamReceiver) -> None:
         receiver._ranges.shift()
 
 
-def quicken_epochs() -> None:
-    """
-    Give aioquic's `Epoch` a hash in C: it is the key of some thirty look-ups a request.
-
-    The hash of an Enum is a function in Python. Call this only in a process of ours, before there
-    is a connection: an earlier connection would not find its keys any more.
-    """
-    Epoch.__hash__ = object.__hash__  # type: ignore[method-assign]
-
-
 class ClientMachine(QuicConnection):
     """
     A client's machine, with keys for two groups at most; every server knows the first.

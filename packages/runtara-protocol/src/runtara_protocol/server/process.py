@@ -11,7 +11,6 @@ from typing import Any
 
 from runtara_domain.error import DatabaseError
 from runtara_protocol.quic.certificates import CertificateError
-from runtara_protocol.quic.machine import quicken_epochs
 from runtara_protocol.server import logs
 from runtara_protocol.server.endpoint import StartError
 from runtara_protocol.server.log_queue import LogQueue
@@ -31,7 +30,6 @@ def run(serve: Callable[[asyncio.Event], Coroutine[Any, Any, None]], log: LogQue
     serve: called in this thread, before there is an event loop; it may raise ConfigurationError. It
     gets the event that the signals set, and must return soon after.
     """
-    quicken_epochs()
     try:
         told_to_end = asyncio.Event()
         work = serve(told_to_end)
