@@ -228,6 +228,22 @@ async def test_a_cancel_from_before_the_run_comes_before_its_first_step() -> Non
     assert probe.seen == []
 
 
+@pytest.mark.parametrize(("size", "is_stored"), [(200_000, False), (300_000, True)])
+async def test_a_large_one_is_saved_before_the_first_step(size: int, is_stored: bool) -> None:
+    """It and the first record, if both are large, would fit into no request."""
+    mine = Core(input=b'"%s"' % (b"x" * size), keeps_input=True)
+
+    @step
+    async def look() -> list[str]:
+        return list(mine.states)
+
+    @workflow
+    async def looking(text: str) -> list[str]:
+        return await look()
+
+    assert (await lives(looking, mine)).output == (b'["~workflow"]' if is_stored else b"[]")
+
+
 async def test_an_input_given_by_hand_is_saved_before_the_first_step() -> None:
     """The core does not keep it: the next run, without an input, gets it by the start record."""
     mine = Core(keeps_input=True)

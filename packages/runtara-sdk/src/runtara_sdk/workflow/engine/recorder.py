@@ -17,7 +17,7 @@ before it. Saves that begin meanwhile wait for the answer, and go without it; if
 next of them brings it. So no record is ever stored without those that were owed before it. Two
 kinds of records may be owed:
 
-    The start record of a new instance, whose input the core keeps.
+    The start record of a new instance, whose input the core keeps. A large one is not owed.
     A value that the core keeps, of a promise or of a child's end: a run that finds no record of it
     gets the same value again. User code goes on with it before it is stored. It is stored before
     anything has an effect (an attempt at a step, a child's start or cancel), before the run leaves,
@@ -54,9 +54,12 @@ T = TypeVar("T")
 _MANY = 10_000
 
 _MOST_OWED = 32
-"""Records; their states and one of the largest size fit into a frame."""
+"""Records; their states, an owed start record and a state of the largest size fit into a frame."""
 
 _LARGEST_OWED = 16 * 1024
+
+_LARGEST_START = 256 * 1024
+"""Bytes of a start record that is owed."""
 
 _LONGEST_OWED = 1.0
 """Seconds for which an outcome is owed, so that operators see it."""
@@ -162,6 +165,13 @@ class Recorder:
     def owe(self, key: str, record: Record) -> None:
         """Save a record with the next one, or when `save_owed` is called."""
         self._owed[key] = record
+
+    async def begin(self, key: str, start: Record) -> None:
+        """Owe the start record of a new instance; save a large one at once."""
+        if len(start.encoded) <= _LARGEST_START:
+            self.owe(key, start)
+        else:
+            await self.record(key, start)
 
     async def save_owed(self) -> None:
         """Save the records that are owed, in one request; without any, make none."""

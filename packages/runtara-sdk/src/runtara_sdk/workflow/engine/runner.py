@@ -179,7 +179,7 @@ async def _start(execution: Execution, started: RunStarted, given: bytes | None)
         arguments = workflow.arguments(text)
         start = workflow.first(text)
         if started.keeps_input and given is None:
-            execution.recorder.owe(START, start)
+            await execution.recorder.begin(START, start)
             if started.pending is not None:
                 await execution.inbox.answer(started.pending)
         else:
