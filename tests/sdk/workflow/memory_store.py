@@ -120,6 +120,7 @@ class MemoryStore:
         for each in preceding:
             await MemoryStore.save(self, *each)
         await self._before(f"save {key}")
+        self._core.wake = None
         kept = self._core.states.setdefault(key, state)
         await self._after(f"save {key}")
         return Saved(kept, self._core.told)

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -317,6 +318,28 @@ async def test_it_is_stored_after_a_second(monkeypatch: pytest.MonkeyPatch) -> N
 
     running = execute(resting, MemoryStore(core), observers=[notice])
     assert (await asyncio.wait_for(running, 60)).output == b"false"
+
+
+async def test_an_instance_that_it_keeps_awake_is_awake_in_the_core() -> None:
+    """It came while the core let the instance sleep: a crash would leave it asleep for a day."""
+
+    class Late(MemoryStore):
+        async def suspend_until(
+            self, key: str, state: bytes, wake: datetime, waits: str = "[]"
+        ) -> bool:
+            await core.send("word", b'"x"')
+            return await super().suspend_until(key, state, wake, waits)
+
+    @workflow(suspend_after="0s")
+    async def computing() -> list[bool]:
+        await WORD.get()
+        await asyncio.sleep(0.05)
+        return [core.wake is None, GOT in core.states]
+
+    core = Core()
+
+    ended = await execute(computing, Late(core), clock=core.clock)
+    assert ended.output == b"[true,false]"
 
 
 async def test_a_cancel_that_its_answer_brings_comes_before_the_step() -> None:

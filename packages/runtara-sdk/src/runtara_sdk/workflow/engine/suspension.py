@@ -177,10 +177,15 @@ class Suspension:
         if is_asleep and self._live.all_waiting() and not self._signals.is_pausing:
             self._end.finish(Ended(Outcome.SUSPENDED, until=moment, awaits=self.awaits()))
             return
-        polled = await self._end.call_core(lambda: self._store.poll((), timedelta(0)))
+        if is_asleep:
+            # To save it again wakes the instance: else a crash would leave it asleep until then.
+            saved = await self._end.call_core(lambda: self._store.save(name, state))
+            told = saved.signal
+        else:
+            told = (await self._end.call_core(lambda: self._store.poll((), timedelta(0)))).signal
         self._suspending = None
-        if polled.signal is not None:
-            self._signals.receive(polled.signal)
+        if told is not None:
+            self._signals.receive(told)
         self._again_in(timedelta(seconds=0.1))
 
     def awaits(self) -> tuple[Awaited, ...]:
