@@ -1,7 +1,7 @@
 """A run that is asked to leave: steps under way end and are saved, and nothing begins."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +12,9 @@ from tests.sdk.workflow.probe import probe
 from runtara_sdk import Outcome, Promise, Retry, TaskGroup, sleep, start_child, step, workflow
 from runtara_sdk.errors import RuntaraError
 from runtara_sdk.workflow import Workflow, execute
+from runtara_sdk.workflow.engine import recorder
 from runtara_sdk.workflow.engine.departure import Departure
+from runtara_sdk.workflow.engine.store import Saved, State
 
 WORD = Promise("word", int)
 
@@ -285,3 +287,36 @@ async def test_code_that_has_cancelled_a_call_does_not_go_on() -> None:
     )
 
     assert isinstance(ended, Asked)
+
+
+async def test_a_late_save_of_a_value_is_given_up_with_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though another value came while the first was being saved."""
+    monkeypatch.setattr(recorder, "_LONGEST_OWED", 0.01)
+    core, begun, stored = Core(), asyncio.Event(), asyncio.Event()
+
+    class Slow(MemoryStore):
+        async def save(self, key: str, state: bytes, preceding: Sequence[State] = ()) -> Saved:
+            if key.startswith("get:"):
+                begun.set()
+                await asyncio.sleep(0.2)
+                stored.set()
+            return await super().save(key, state, preceding)
+
+    @workflow
+    async def getting() -> None:
+        await asyncio.gather(*(Promise(name, str).get() for name in ("a", "b", "never")))
+
+    departure = Departure()
+    running = asyncio.create_task(execute(getting, Slow(core), departure=departure))
+    await core.send("a", b'"x"')
+    await begun.wait()
+    await core.send("b", b'"y"')
+    await asyncio.sleep(0.05)
+    departure.ask(Asked())
+    with pytest.raises(Asked):
+        await running
+    await asyncio.sleep(0.3)
+
+    assert not stored.is_set()

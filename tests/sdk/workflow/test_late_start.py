@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from runtara_sdk.workflow import (
 )
 from runtara_sdk.workflow.engine.observer import Event, Recorded, RunBegun, RunEnded, StepBegun
 from runtara_sdk.workflow.engine.records import Kind
-from runtara_sdk.workflow.engine.store import Saved, State
+from runtara_sdk.workflow.engine.store import Polled, Saved, State
 from runtara_sdk.workflow.errors import OtherInput
 
 
@@ -194,6 +195,33 @@ async def test_an_outage_of_the_first_save_ends_the_run_without_the_others() -> 
 
     assert store.saves == [("double#1", "~workflow")]
     assert mine.states == {}
+
+
+async def test_no_save_that_waits_for_the_first_begins_after_the_run() -> None:
+    """An answer that comes then lets it go on no more."""
+    begun, answered, saves = asyncio.Event(), asyncio.Event(), list[str]()
+
+    class Away(MemoryStore):
+        async def save(self, key: str, state: bytes, preceding: Sequence[State] = ()) -> Saved:
+            saves.append(key)
+            begun.set()
+            await answered.wait()
+            return Saved(state, None)
+
+        async def poll(self, names: Collection[str], wait: timedelta) -> Polled:
+            await begun.wait()
+            raise CoreUnavailable("away")
+
+    @workflow
+    async def doubling_both(number: int) -> None:
+        await asyncio.gather(double(1), double(2), promise("never", int))
+
+    with pytest.raises(CoreUnavailable):
+        await asyncio.wait_for(execute(doubling_both, Away(core())), 60)
+    answered.set()
+    await asyncio.sleep(0.05)
+
+    assert saves == ["double#1"]
 
 
 @pytest.mark.parametrize("flow", [resting, idle, restarting])

@@ -205,6 +205,8 @@ class Recorder:
         """
         while self._carrying is not None:
             await self._carrying.wait()
+            if self._end.is_decided:
+                await self._end.block()
         owed = dict(self._owed)
         states = [(key, record.encoded) for key, record in owed.items()]
         if not owed:
@@ -277,7 +279,10 @@ class Recorder:
 
     def _save_late(self) -> None:
         self._timer = None
-        if not self._end.is_decided:
+        if self._saving_late is not None and not self._saving_late.done():
+            # One at a time: `close` ends it.
+            self._timer = call_in(_LONGEST_OWED, self._save_late)
+        elif not self._end.is_decided:
             self._saving_late = self._end.in_background(self.save_owed_outcomes())
 
     async def _heed(self, signal: SignalType | None) -> None:
