@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from tests.sdk.fake_server import FakeServer, refuse, reply
@@ -219,3 +220,12 @@ async def test_a_superseded_run_gets_an_error_before_the_end(
     with pytest.raises(InstanceSuperseded, match="run 2"):
         await anext(client.list_checkpoints())
     assert server.kinds() == [kind]
+
+
+async def test_one_pair_before_a_checkpoint_is_refused(server: FakeServer, client: Client) -> None:
+    """A former version took one pair; now it belongs into a list."""
+    pair: Any = ("step-0", b"1")
+    with pytest.raises(ValidationFailed, match=r"^preceding: takes a list of pairs"):
+        await client.checkpoint("step-1", b"2", preceding=pair)
+
+    assert server.requests == []

@@ -166,8 +166,8 @@ class Client:
 
         Once this returns, the state is durable. If an answer is lost, the request is sent again and
         finds the state just saved: `found` is then true, and `state` is the caller's. `preceding`,
-        ids and states, are saved before, unless an id is taken; an older server saves nothing and
-        raises RequestNotKnown.
+        a list of pairs of an id and a state, is saved before, unless an id is taken; an older
+        server saves nothing and raises RequestNotKnown.
         """
         ask = self._calls.ask
         response = await ask(requests.checkpoint(self._id, checkpoint_id, state, preceding))

@@ -63,10 +63,16 @@ def register(
 def checkpoint(
     instance_id: str, checkpoint_id: str, state: bytes, preceding: Sequence[tuple[str, bytes]]
 ) -> RpcRequest:
-    """Ask to save a state, or to return the state that is already saved."""
+    """
+    Ask to save a state, or to return the state that is already saved.
+
+    Raises ValidationFailed if `preceding` is one pair, as it was in a former version.
+    """
     asked = CheckpointRequest(instance_id=instance_id, checkpoint_id=checkpoint_id, state=state)
     if not preceding:
         return RpcRequest(checkpoint=asked)
+    if any(isinstance(each, str | bytes) for each in preceding):
+        raise ValidationFailed("preceding: takes a list of pairs of an id and a state, got a pair")
     if len(preceding) == 1:
         asked.preceding.checkpoint_id, asked.preceding.state = preceding[0]
         return RpcRequest(checkpoint_after=asked)
