@@ -181,6 +181,22 @@ async def test_a_registration_shows_a_server_that_can_hold_a_poll_for_many(
     assert [one.poll_signals.wait_ms > 29_000 for one in server.requests[1:]] == [True]
 
 
+async def test_the_newest_registration_shows_it(server: FakeServer, client: Client) -> None:
+    """A client that registers at an older server asks, and does not have the answer held."""
+    empty = ListCheckpointsResponse()
+    for knows in (True, False):
+        registered = RegisterInstanceResponse(success=True, run=1, checkpoints=empty)
+        registered.knows_preceding = knows
+        server.script("register_instance", reply(RpcResponse(register_instance=registered)))
+    server.script("poll_signals", sent("c"))
+
+    await client.register(look=True)
+    await client.register(look=True)
+    await client.poll_signals("a", also=["b", "c"], wait=30)
+
+    assert not server.requests[-1].poll_signals.HasField("wait_ms")
+
+
 async def test_what_the_first_question_brings_is_returned_at_once(
     server: FakeServer, client: Client
 ) -> None:

@@ -34,10 +34,10 @@ class LongPoll:
         self._knows_more: bool | None = None
 
     def learn(self, registration: Registration) -> None:
-        """Learn from a registration's answer whether the server takes polls for several names."""
-        # A server learned them before it learned `preceding`.
-        if registration.saved is not None and registration.saved.knows_preceding:
-            self._knows_more = True
+        """Learn from the newest registration whether the server takes polls for several names."""
+        # A server learned them before it learned `preceding`; an older one may know them or not.
+        knows = registration.saved is not None and registration.saved.knows_preceding
+        self._knows_more = True if knows else None
 
     async def poll(self, checkpoint_id: str | None, also: Sequence[str], wait: float) -> Pending:
         """Return what is pending as soon as there is anything; nothing after `wait` seconds."""
