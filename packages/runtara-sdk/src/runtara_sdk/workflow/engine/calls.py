@@ -240,6 +240,11 @@ class DurableCall:
         """The key of a cancellation's record if the call's own key has another record."""
         return (self.main or self).subkey("struck")
 
+    @property
+    def code_key(self) -> str:
+        """The key of a cancellation by user code that came while a scope's was being saved."""
+        return f"{self.cancel_key}!code"
+
     def rename(self, key: str) -> None:
         """Change the call's key to a former one, under which there is a record."""
         self.key = key

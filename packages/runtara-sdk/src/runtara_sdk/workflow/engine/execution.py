@@ -241,7 +241,7 @@ class Execution:
         if record is None and call.made is not None:
             # Its save may have been interrupted, and is repeated: the outcome is not lost.
             record = await self.recorder.record(call.key_for(call.made), call.made)
-            if record.kind is Kind.CANCELLED:
+            if is_by_code(record):
                 return record
         if record is not None:
             self.order.drop(record.nth)
@@ -250,9 +250,11 @@ class Execution:
             mine = mine.numbered(self.order.reserve())
         if record is None and call.main is None:
             record = await self.recorder.record(call.key, mine)
-            if record is mine:
-                return mine
-        return await self.recorder.record(call.cancel_key, mine)
+            if is_by_code(record):
+                return record
+        # A timeout of asyncio's makes a TimeoutError of a scope's CancelledError, too.
+        by_scope = record is not None and record.kind is Kind.CANCELLED
+        return await self.recorder.record(call.code_key if by_scope else call.cancel_key, mine)
 
     def abandon(self) -> None:
         """Leave all the workflow's tasks where they are."""

@@ -35,7 +35,7 @@ from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.calls import DurableCall, current_branch
 from runtara_sdk.workflow.engine.event_loop import call_in
 from runtara_sdk.workflow.engine.observer import Observe, Recorded, Replayed
-from runtara_sdk.workflow.engine.records import Record
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.engine.replay import Replay, check, check_step
 from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.store import (
@@ -113,7 +113,10 @@ class Recorder:
         record = await self.recorded_or_skipped(call)
         if record is not None or call.main is not None:
             # A cancellation of the call whose own key has a record.
-            return await self._find(call.cancel_key) or record
+            last = await self._find(call.cancel_key) or record
+            if last is not None and last.kind is Kind.CANCELLED:
+                last = await self._find(call.code_key) or last
+            return last
         if current_branch().from_finished_group:
             await self._end.finish_and_block(
                 NondeterminismError(

@@ -99,7 +99,7 @@ class Replay:
         """The numbers (`Record.nth`) of the recorded outcomes that user code gets."""
         numbered = {key: one.nth for key, one in self._records.items() if one.nth is not None}
         for key in list(numbered):
-            if key != (cancel_key := f"{call_of(key)}!struck") and cancel_key in numbered:
+            if any(later in numbered for later in _later(key)):
                 del numbered[key]
         return set(numbered.values())
 
@@ -173,6 +173,13 @@ def check_step(call: DurableCall, record: Record | None) -> None:
         " which has the same name: call the recorded step here, or if both are the same step,"
         f" declare was={record.step!r} on it"
     )
+
+
+def _later(key: str) -> tuple[str, ...]:
+    """The keys of the cancellations of a call that stand in place of a record of it."""
+    by_scope = f"{call_of(key)}!struck"
+    cancellations = (by_scope, f"{by_scope}!code")
+    return cancellations[cancellations.index(key) + 1 :] if key in cancellations else cancellations
 
 
 def _named(path: str) -> str:
