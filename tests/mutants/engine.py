@@ -32,7 +32,7 @@ WORKFLOW = (
         "A child is cancelled before the request that starts it.",
         "runtara_sdk/workflow/engine/child_starts.py",
         "ChildStarts.cancel",
-        "child_id in self._under_way",
+        "self._under_way[child_id]",
         "False",
         (
             "tests/sdk/workflow/test_children_together.py"

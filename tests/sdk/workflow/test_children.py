@@ -32,6 +32,7 @@ from runtara_sdk import (
     timeout,
     workflow,
 )
+from runtara_sdk.workflow.engine.child_starts import ChildStarts
 
 
 @dataclass(frozen=True)
@@ -237,22 +238,27 @@ async def test_a_start_that_is_cancelled_leaves_no_child() -> None:
 async def test_a_start_that_code_cuts_off_leaves_no_child(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its request may have been carried out, with an answer that never came."""
-    start = MemoryStore.start_child
+    """The cancel follows the answer to its request."""
+    start, cancel, cut_off = MemoryStore.start_child, ChildStarts.cancel, asyncio.Event()
 
-    async def start_without_answer(
+    async def start_late(
         self: MemoryStore, child_id: str, workflow: str, input: bytes | None
     ) -> None:
+        await cut_off.wait()
         await start(self, child_id, workflow, input)
-        await asyncio.Event().wait()
 
-    monkeypatch.setattr(MemoryStore, "start_child", start_without_answer)
+    async def cancel_it(self: ChildStarts, child_id: str) -> None:
+        cut_off.set()
+        await cancel(self, child_id)
+
+    monkeypatch.setattr(MemoryStore, "start_child", start_late)
+    monkeypatch.setattr(ChildStarts, "cancel", cancel_it)
     core = Core(starts_together=False)
     ended = await life(starting, core, json.dumps(how).encode())
 
     assert ended is not None
     assert ended.output == b'"in no time"'
-    assert list(core.children) == ["ship-1"]
+    assert core.calls.index("start ship-1") < core.calls.index("cancel ship-1")
     assert core.cancelled_children == {"ship-1"}
 
 

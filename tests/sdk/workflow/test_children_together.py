@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -13,15 +14,19 @@ from tests.sdk.workflow.test_children import Parcel, finish_children, note, resu
 from runtara_sdk import (
     ChildNotStarted,
     Outcome,
+    SignalType,
     child,
     promise,
     start_child,
+    timeout,
     workflow,
 )
 from runtara_sdk.client.records import NewChild
 from runtara_sdk.errors import RequestNotKnown
 from runtara_sdk.workflow import Ended, Workflow, execute
+from runtara_sdk.workflow.engine import child_starts
 from runtara_sdk.workflow.engine.child_starts import ChildStarts
+from runtara_sdk.workflow.engine.departure import Departure
 from runtara_sdk.workflow.engine.observer import Event, Recorded
 from runtara_sdk.workflow.engine.store import SavedTogether, State
 
@@ -136,14 +141,14 @@ async def test_a_core_that_became_older_is_asked_for_each(monkeypatch: pytest.Mo
 
 
 async def test_a_large_input_goes_by_itself() -> None:
-    """A request has at most 1 MiB of inputs; a larger input has one of its own."""
+    """An input above 64 KiB has a request of its own, at once."""
 
     @workflow
     async def keep(text: str) -> None: ...
 
     @workflow(suspend_after="0s")
     async def sized() -> None:
-        texts = ["x" * size for size in (600_000, 600_000, 1_200_000)]
+        texts = ["x" * size for size in (60_000, 60_000, 70_000)]
         await asyncio.gather(
             *(child(keep.bind(text), id=f"ship-{place}") for place, text in enumerate(texts))
         )
@@ -152,14 +157,14 @@ async def test_a_large_input_goes_by_itself() -> None:
     await life(sized, core)
 
     starts = [call for call in core.calls if call.startswith("start ")]
-    assert sorted(starts) == ["start ship-0", "start ship-1", "start ship-2"]
+    assert sorted(starts) == ["start ship-0 ship-1", "start ship-2"]
     assert "save child~ship-2!started" in core.calls
 
 
-async def test_those_asked_for_meanwhile_are_the_next_group(
+async def test_no_group_waits_for_the_answer_to_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """While a request is under way, children gather."""
+    """A group is what the code asks for in one iteration of the event loop."""
     start, under_way, go_on = MemoryStore.start_children, asyncio.Event(), asyncio.Event()
 
     async def start_slowly(
@@ -254,6 +259,48 @@ async def test_a_start_that_is_cut_off_before_its_request_is_not_sent() -> None:
     assert ended == Ended(Outcome.DONE, b'"cut"')
     assert not core.children
     assert "cancel ship-1" in core.calls
+
+
+@pytest.mark.parametrize("way", ["departure", "pause", "cancel", "timeout", "code"])
+async def test_a_group_that_waits_is_not_sent_once_the_run_is_stopped(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what is owed makes a group wait, for the answer to the request that brings it."""
+    start, core, departure = MemoryStore.start_children, Core(sent={"paid": b"1"}), Departure()
+    core.clock_runs = True
+
+    async def stop(
+        self: MemoryStore, children: Sequence[NewChild], states: Sequence[State]
+    ) -> SavedTogether:
+        if way == "departure":
+            departure.ask(RuntimeError("leave"))
+        elif way in ("pause", "cancel"):
+            await core.tell(SignalType.PAUSE if way == "pause" else SignalType.CANCEL)
+        else:
+            await asyncio.sleep(0.1)
+        return await start(self, children, states)
+
+    @workflow(suspend_after="0s")
+    async def many() -> None:
+        in_time: AbstractAsyncContextManager[object] = nullcontext()
+        if way in ("timeout", "code"):
+            in_time = timeout("50ms") if way == "timeout" else asyncio.timeout(0.05)
+        async with in_time:
+            await promise("paid", int)
+            await asyncio.gather(*(result(number) for number in range(1, 8)))
+
+    monkeypatch.setattr(MemoryStore, "start_children", stop)
+    monkeypatch.setattr(child_starts, "_MOST", 2)
+    with suppress(RuntimeError):
+        await execute(many, MemoryStore(core), clock=core.clock, departure=departure)
+
+    starts = [call for call in core.calls if call.startswith("start ")]
+    assert starts == ["start ship-1 ship-2"]
+    assert list(core.children) == ["ship-1", "ship-2"]
+    if way == "pause":
+        monkeypatch.setattr(MemoryStore, "start_children", start)
+        await life(many, core)
+        assert len(core.children) == 7
 
 
 async def test_observers_hear_of_each_start() -> None:

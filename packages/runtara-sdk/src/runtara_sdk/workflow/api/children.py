@@ -4,6 +4,7 @@ import asyncio
 import json
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +14,7 @@ from runtara_sdk.workflow.api.bound import Call
 from runtara_sdk.workflow.api.context import InWorkflow, required
 from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.cancellation import CallCancelled
+from runtara_sdk.workflow.engine.child_starts import NotSent
 from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.keys import child_signal
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome, successor_in
@@ -137,8 +139,11 @@ class _Child(Generic[R]):
     async def _unless_cancelled(self, start: Callable[[], Awaitable[Record]]) -> Record:
         """Start the child; if the call is cancelled before the record, cancel the child."""
         try:
-            await self.execution.cancellation.check(self.call)
-            return await start()
+            while True:
+                await self.execution.departure.block_if_leaving(self.call)
+                await self.execution.cancellation.check(self.call)
+                with suppress(NotSent):
+                    return await start()
         except (CallCancelled, asyncio.CancelledError):
             # A process that died before the record may have started it, or the request just sent.
             await self.execution.live.let_end(self._cancel())
@@ -152,7 +157,12 @@ class _Child(Generic[R]):
             return failure if record.nth is None else failure.numbered(record.nth)
 
         child = NewChild(self.id, self.bound.workflow, self.bound.input)
-        return await self.execution.child_starts.start(child, call.key, record, refused)
+        starts = self.execution.child_starts
+        return await starts.start(child, call.key, record, refused, self._may_start)
+
+    def _may_start(self) -> bool:
+        execution = self.execution
+        return not (execution.departure.is_asked or execution.cancellation.stops(self.call))
 
     async def _wait(self) -> Record:
         """Wait for the child's end; a cancellation of the wait also cancels the child."""

@@ -110,6 +110,14 @@ class Cancellation:
         if key is not None:
             raise self.cancelled(call, key)
 
+    def stops(self, call: DurableCall) -> bool:
+        """Return whether `check` would not just return."""
+        return (
+            self._end.is_decided
+            or self._signals.is_pausing
+            or call.due_scope(self._clock()) is not None
+        )
+
     async def interruptible(self, call: DurableCall, work: Callable[[], Awaitable[T]]) -> T:
         """Do the work; a scope may end it, which raises CallCancelled."""
         call.task = call.runner
