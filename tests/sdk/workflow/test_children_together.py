@@ -272,6 +272,7 @@ async def test_a_group_that_waits_is_not_sent_once_the_run_is_stopped(
     async def stop(
         self: MemoryStore, children: Sequence[NewChild], states: Sequence[State]
     ) -> SavedTogether:
+        await asyncio.sleep(0.01)  # The other groups wait by now.
         if way == "departure":
             departure.ask(RuntimeError("leave"))
         elif way in ("pause", "cancel"):
