@@ -104,11 +104,15 @@ LEFT JOIN checkpoints AS k
     ON c.is_retry_attempt
     AND k.instance_id = :instance_id
     AND k.is_retry_attempt IS NOT TRUE
-    AND k.checkpoint_id = substr(
-        c.checkpoint_id,
-        1,
-        length(c.checkpoint_id) - length('::retry::' || coalesce(c.attempt_number, 0))
-    )
+    -- A plan may ask for the key of every row, and a length below 0 is an error on PostgreSQL.
+    AND k.checkpoint_id = CASE
+        WHEN length(c.checkpoint_id) > length('::retry::' || coalesce(c.attempt_number, 0))
+        THEN substr(
+            c.checkpoint_id,
+            1,
+            length(c.checkpoint_id) - length('::retry::' || coalesce(c.attempt_number, 0))
+        )
+    END
     AND c.checkpoint_id = k.checkpoint_id || '::retry::' || c.attempt_number
 WHERE c.instance_id = :instance_id
     AND CASE WHEN c.is_retry_attempt IS NOT TRUE THEN c.id ELSE k.id END <= :last_id::bigint
